@@ -1,0 +1,1 @@
+"""Routes: HTTP in, our errors out in OpenAI's shape."""

@@ -1,0 +1,1 @@
+"""One conversation turn: committee, tools, answer."""

@@ -1,0 +1,1 @@
+"""Still pictures on the preview renderer."""

@@ -1,0 +1,1 @@
+"""Durable work: the job rows, their queue, their events."""

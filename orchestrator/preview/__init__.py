@@ -1,0 +1,1 @@
+"""The procedural preview renderer: pictures drawn from a spec, without any model."""

@@ -1,0 +1,244 @@
+"""Every variable the server reads, in small groups, read once by the command line and passed on as values.
+
+No other file touches the environment. Variables beat `.env`. A new setting comes with its line in `.env.example` and
+in `docs/operations.md`; a test compares the three.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orchestrator.errors import ConfigurationError
+
+SCOPES = frozenset({"chat", "jobs:read", "jobs:write", "films", "tools:exec", "tools:web", "admin"})
+# A key without a scope list may chat and run media jobs; running code on the host has to be granted by name.
+DEFAULT_KEY_SCOPES = frozenset({"chat", "jobs:read", "jobs:write", "films", "tools:web"})
+LOCAL_OWNER = "local"
+
+_OWNER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.IGNORECASE)
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True
+    )
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+CommaList = Annotated[list[str], NoDecode]
+
+
+class ServerSettings(_Group):
+    """Where the server listens and what it calls itself."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path(".data")
+    public_base_url: str = ""
+    api_keys: SecretStr = SecretStr("")
+    allowed_hosts: CommaList = []
+    cors_allowed_origins: CommaList = []
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+
+    _lists = field_validator("allowed_hosts", "cors_allowed_origins", mode="before")(_split_commas)
+
+    @property
+    def base_url(self) -> str:
+        """The address to put into links, without a trailing slash."""
+        if self.public_base_url:
+            return self.public_base_url.rstrip("/")
+        host = self.host
+        if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - recognised, not bound here
+            host = "127.0.0.1"
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
+        return f"http://{host}:{self.port}"
+
+
+class DatabaseSettings(_Group):
+    """An external Postgres, or the embedded one when nothing is set."""
+
+    database_url: SecretStr | None = None
+    postgres_host: str | None = None
+    postgres_port: int = 5432
+    postgres_db: str = "ragdb"
+    postgres_user: str = "rag"
+    postgres_password: SecretStr = SecretStr("")
+    db_timeout_s: float = Field(default=5.0, gt=0)
+    db_pool_size: int = Field(default=10, ge=2)
+
+    @property
+    def external_dsn(self) -> str | None:
+        """The DSN of the Postgres that the user runs, or None for the embedded one."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        if self.postgres_host:
+            from urllib.parse import quote
+
+            password = quote(self.postgres_password.get_secret_value(), safe="")
+            return (
+                f"postgresql://{quote(self.postgres_user, safe='')}:{password}"
+                f"@{self.postgres_host}:{self.postgres_port}/{self.postgres_db}"
+            )
+        return None
+
+
+class CommitteeSettings(_Group):
+    """Who the members are and how they deliberate."""
+
+    qwen_model_id: str = "qwen3:32b-instruct-q4_K_M"
+    gptoss_model_id: str = "gpt-oss:20b"
+    qwen_base_url: str = "http://127.0.0.1:11434"
+    gptoss_base_url: str = "http://127.0.0.1:11435"
+    qwen_api: Literal["auto", "ollama", "openai", "offline"] = "auto"
+    gptoss_api: Literal["auto", "ollama", "openai", "offline"] = "auto"
+    qwen_api_key: SecretStr = SecretStr("")
+    gptoss_api_key: SecretStr = SecretStr("")
+    default_num_ctx: int = Field(default=8192, ge=512)
+    qwen_num_ctx: int | None = Field(default=None, ge=512)
+    gptoss_num_ctx: int | None = Field(default=None, ge=512)
+    default_temperature: float = Field(default=0.3, ge=0, le=2)
+    planner_model: Literal["qwen3", "qwen", "gptoss"] = "qwen3"
+    enable_debate: bool = True
+    max_debate_turns: int = Field(default=1, ge=0, le=2)
+    ollama_keep_alive: str = "24h"
+    committee_show_reasoning: Literal["off", "status", "full"] = "status"
+    probe_timeout_s: float = Field(default=45.0, gt=0)
+    grace_s: float = Field(default=12.0, gt=0)
+    speak_idle_timeout_s: float = Field(default=60.0, gt=0)
+    turn_timeout_s: float = Field(default=120.0, gt=0)
+    cold_load_timeout_s: float = Field(default=180.0, gt=0)
+
+
+class ToolSettings(_Group):
+    """What the committee may do by itself."""
+
+    auto_execute_tools: bool = Field(
+        default=True, validation_alias=AliasChoices("AUTO_EXECUTE_TOOLS", "ALLOW_TOOL_EXECUTION")
+    )
+    enable_websearch: bool = True
+    jobs_rag_index: bool = True
+    film_enabled: bool = True
+
+
+class JobSettings(_Group):
+    """How durable work is run."""
+
+    worker_concurrency: int = Field(default=2, ge=1, le=64)
+    job_queue_max: int = Field(default=1000, ge=1)
+    render_processes: int | None = Field(default=None, ge=1, le=64)
+
+
+class Settings:
+    """All groups together; built once by the command line."""
+
+    def __init__(
+        self,
+        *,
+        server: ServerSettings | None = None,
+        database: DatabaseSettings | None = None,
+        committee: CommitteeSettings | None = None,
+        tools: ToolSettings | None = None,
+        jobs: JobSettings | None = None,
+    ) -> None:
+        self.server = server or ServerSettings()
+        self.database = database or DatabaseSettings()
+        self.committee = committee or CommitteeSettings()
+        self.tools = tools or ToolSettings()
+        self.jobs = jobs or JobSettings()
+
+
+class ApiKey:
+    """One parsed entry of `API_KEYS`."""
+
+    __slots__ = ("owner", "scopes", "secret")
+
+    def __init__(self, owner: str, secret: str, scopes: frozenset[str]) -> None:
+        self.owner = owner
+        self.secret = secret
+        self.scopes = scopes
+
+
+def parse_api_keys(text: str) -> tuple[ApiKey, ...]:
+    """Parse `name:sk-…[:scope+scope],…`.
+
+    Raises ConfigurationError that names the entry by position, never by its secret.
+    """
+    keys: list[ApiKey] = []
+    for position, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+        owner, _, rest = entry.partition(":")
+        secret, _, scope_text = rest.partition(":")
+        # Scopes contain colons themselves ("jobs:read"), so only the first two colons separate fields.
+        if not _OWNER.fullmatch(owner):
+            raise ConfigurationError(f"API_KEYS entry {position}: the name must be letters, digits, '_', '.' or '-'.")
+        if not secret.startswith("sk-") or len(secret) < 16:
+            raise ConfigurationError(
+                f"API_KEYS entry {position}: a key starts with 'sk-' and has 16 characters or more."
+            )
+        scopes = frozenset(filter(None, scope_text.split("+"))) if scope_text else DEFAULT_KEY_SCOPES
+        if unknown := scopes - SCOPES:
+            raise ConfigurationError(
+                f"API_KEYS entry {position}: unknown scope {sorted(unknown)[0]!r}; known: {', '.join(sorted(SCOPES))}."
+            )
+        keys.append(ApiKey(owner, secret, scopes))
+    if len({key.secret for key in keys}) != len(keys):
+        raise ConfigurationError("API_KEYS: the same key stands twice.")
+    return tuple(keys)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether binding to `host` can only be reached from this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]").split("%", 1)[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check_bind(server: ServerSettings) -> None:
+    """Refuse a public address without keys (one clear line)."""
+    if not is_loopback(server.host) and not parse_api_keys(server.api_keys.get_secret_value()):
+        raise ConfigurationError(
+            f"HOST={server.host} is reachable from other machines, so API_KEYS must be set"
+            " (API_KEYS=name:sk-...), or use HOST=127.0.0.1."
+        )
+
+
+def allowed_hosts(server: ServerSettings) -> frozenset[str]:
+    """Lower-case host names (no port) that a Host header may carry.
+
+    "Bound to loopback" does not keep a browser out: a page whose name is rebound to 127.0.0.1 reaches us with its own
+    name in `Host`, so the header is checked on every request.
+    """
+    names = {"localhost", "127.0.0.1", "::1", "host.docker.internal", server.host.lower().strip("[]")}
+    names |= {name.lower() for name in server.allowed_hosts}
+    if hostname := urlsplit(server.public_base_url).hostname:
+        names.add(hostname.lower())
+    hostname = socket.gethostname().lower()
+    names |= {hostname, f"{hostname}.local"}
+    if not is_loopback(server.host):
+        names |= _own_addresses(hostname)
+    names -= {"0.0.0.0", "::", ""}  # noqa: S104
+    return frozenset(names)
+
+
+def _own_addresses(hostname: str) -> set[str]:
+    try:
+        return {str(info[4][0]).lower() for info in socket.getaddrinfo(hostname, None)}
+    except OSError:
+        return set()
