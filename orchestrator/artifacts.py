@@ -11,10 +11,10 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,7 @@ from orchestrator.errors import NotFound, StorageFull
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._ -]+")
 _CHUNK = 1 << 20
+_STALE_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,12 @@ class ArtifactStore:
         finally:
             os.close(folder)
 
-    async def remove_incoming(self) -> None:
-        """Throw away what a crash left half written; called once at start-up, before any job runs."""
-        await asyncio.to_thread(shutil.rmtree, self._root / "incoming", ignore_errors=True)
+    async def remove_stale(self) -> None:
+        """Throw away what a crash left half written. Files of the last day stay: another worker may be writing them."""
+        await asyncio.to_thread(self._remove_older_than, time.time() - _STALE_S)
+
+    def _remove_older_than(self, moment: float) -> None:
+        for file in (self._root / "incoming").glob("*"):
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < moment:
+                    file.unlink()

@@ -53,6 +53,7 @@ class ServerSettings(_Group):
     cors_allowed_origins: CommaList = []
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    published_on_loopback: bool = False
 
     _lists = field_validator("allowed_hosts", "cors_allowed_origins", mode="before")(_split_commas)
 
@@ -211,8 +212,14 @@ def is_loopback(host: str) -> bool:
 
 
 def check_bind(server: ServerSettings) -> None:
-    """Refuse a public address without keys (one clear line)."""
-    if not is_loopback(server.host) and not parse_api_keys(server.api_keys.get_secret_value()):
+    """Refuse a public address without keys (one clear line).
+
+    `PUBLISHED_ON_LOOPBACK` is for a container that must listen on all of its own addresses while its port is published
+    on the host's loopback only, as our compose file does.
+    """
+    if server.published_on_loopback or is_loopback(server.host):
+        return
+    if not parse_api_keys(server.api_keys.get_secret_value()):
         raise ConfigurationError(
             f"HOST={server.host} is reachable from other machines, so API_KEYS must be set"
             " (API_KEYS=name:sk-...), or use HOST=127.0.0.1."
