@@ -6,7 +6,7 @@ OrchestratorError
 │   └── UnsupportedMedia  415
 ├── Unauthorized          401
 ├── Forbidden             403
-├── NotFound              404
+├── NotFound              404  also a LookupError, so that tools need not know us
 ├── Conflict              409
 ├── QueueFull             429  come back after `retry_after` seconds
 ├── Unavailable           503  a part we need does not answer
@@ -74,7 +74,7 @@ class Forbidden(OrchestratorError):
     code = "insufficient_scope"
 
 
-class NotFound(OrchestratorError):
+class NotFound(OrchestratorError, LookupError):
     """There is no such thing here."""
 
     code = "not_found"
