@@ -1,0 +1,229 @@
+"""What the command line does as a client: ask for a film, follow jobs, list and cancel them."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from orchestrator.errors import OrchestratorError, Unavailable
+
+_RECONNECT_S = 1.0
+_GIVE_UP_AFTER_S = 60.0
+_TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class RequestRefused(OrchestratorError):
+    """The server refused the request."""
+
+
+@dataclass(frozen=True)
+class FollowedJob:
+    """The last state of a job that was followed to its end."""
+
+    id: str
+    status: str
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class Client:
+    """One server, spoken to over HTTP."""
+
+    def __init__(self, base_url: str, *, key: str | None, console: Console) -> None:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        # The server sends a comment at least every 15 s, so a minute of silence means that it is gone.
+        self._http = httpx.Client(
+            base_url=base_url, headers=headers, timeout=httpx.Timeout(60.0, connect=5.0), trust_env=False
+        )
+        self._console = console
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ask(self, text: str) -> list[str]:
+        """Send one chat turn, print it as it streams, and return the ids of the jobs it started."""
+        body = {
+            "model": "committee-qwen3-gpt-oss",
+            "messages": [{"role": "user", "content": text}],
+            "stream": True,
+        }
+        jobs: list[str] = []
+        thinking = False
+        with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+            self._raise_for_status(response)
+            for _, data in _events(response):
+                chunk = json.loads(data)
+                if "error" in chunk:
+                    raise RequestRefused(chunk["error"].get("message"))
+                jobs.extend(_job_ids(chunk.get("committee")))
+                delta = chunk["choices"][0]["delta"] if chunk.get("choices") else {}
+                if reasoning := delta.get("reasoning_content"):
+                    thinking = True
+                    self._console.print(reasoning, style="dim", end="", markup=False, highlight=False)
+                if content := delta.get("content"):
+                    if thinking:
+                        self._console.print()
+                        thinking = False
+                    self._console.print(content, end="", markup=False, highlight=False, soft_wrap=True)
+        self._console.print()
+        return list(dict.fromkeys(jobs))
+
+    def follow(self, job_id: str) -> FollowedJob:
+        """Show a live progress bar until the job ends, over lost connections and server restarts."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("[bold]{task.fields[stage]:<12}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>5.1f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task("", total=1.0, stage="queued", eta="")
+            plain = None if self._console.is_terminal else _PlainProgress(self._console)
+            job: dict[str, Any] = {"id": job_id, "status": "queued"}
+            for job in self._job_states(job_id):
+                stage = str(job.get("stage") or job["status"]).partition("/")[0]
+                done = float(job.get("progress") or 0.0)
+                eta = job.get("eta_s")
+                progress.update(task, completed=done, stage=stage, eta=f"about {_clock(eta)} left" if eta else "")
+                if plain is not None:
+                    plain(stage, done, eta)
+        return FollowedJob(job_id, job["status"], job.get("result"), job.get("error"))
+
+    def list_jobs(self, status: str | None, limit: int) -> Table:
+        params: dict[str, str | int] = {"limit": limit}
+        if status:
+            params["status"] = status
+        body = self._json("GET", "/jobs", params=params)
+        table = Table("id", "kind", "status", "stage", "progress", "updated")
+        for job in body["data"]:
+            table.add_row(
+                str(job["id"]),
+                str(job["kind"]),
+                str(job["status"]),
+                str(job.get("stage") or ""),
+                f"{100 * float(job.get('progress') or 0):.0f} %",
+                str(job.get("updated_at") or ""),
+            )
+        return table
+
+    def show_job(self, job_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/jobs/{job_id}")
+
+    def cancel_job(self, job_id: str) -> str:
+        return str(self._json("POST", f"/jobs/{job_id}/cancel")["status"])
+
+    def download(self, url: str, target: Path) -> None:
+        """Fetch an artifact whole, or leave no file."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        try:
+            with self._http.stream("GET", url) as response, part.open("wb") as file:
+                self._raise_for_status(response)
+                for block in response.iter_bytes(1 << 20):
+                    file.write(block)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"No server answers at {self._http.base_url}: {error}") from error
+        self._raise_for_status(response)
+        body: dict[str, Any] = response.json()
+        return body
+
+    def _job_states(self, job_id: str) -> Iterator[dict[str, Any]]:
+        last_id: str | None = None
+        lost_since: float | None = None
+        while True:
+            headers = {"last-event-id": last_id} if last_id else {}
+            try:
+                with self._http.stream(
+                    "GET", f"/jobs/{job_id}/stream", params={"interval_ms": 250}, headers=headers
+                ) as response:
+                    self._raise_for_status(response)
+                    for event_id, data in _events(response):
+                        lost_since = None
+                        last_id = event_id or last_id
+                        event = json.loads(data)
+                        state: dict[str, Any] = event.get("job") or event
+                        yield state
+                        if state.get("status") in _TERMINAL:
+                            return
+            except httpx.HTTPError as error:
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() - lost_since > _GIVE_UP_AFTER_S:
+                    raise Unavailable(
+                        "The server has been gone for a minute; the job goes on when it is back."
+                    ) from error
+                time.sleep(_RECONNECT_S)
+
+    def _raise_for_status(self, response: httpx.Response) -> None:
+        if response.is_success:
+            return
+        response.read()
+        message = response.text
+        with suppress(ValueError, KeyError, TypeError):
+            message = response.json()["error"]["message"]
+        raise RequestRefused(f"{response.status_code}: {message}")
+
+
+class _PlainProgress:
+    """A line per stage and per tenth, for logs and pipes where a live bar shows nothing."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown: tuple[str, int] | None = None
+
+    def __call__(self, stage: str, done: float, eta_s: float | None) -> None:
+        now = (stage, int(done * 10))
+        if now != self._shown:
+            self._shown = now
+            left = f", about {_clock(eta_s)} left" if eta_s else ""
+            self._console.print(f"  {stage:<12} {100 * done:5.1f} %{left}")
+
+
+def _events(response: httpx.Response) -> Iterator[tuple[str | None, str]]:
+    """The (id, data) pairs of a server-sent event stream, up to `[DONE]`."""
+    event_id: str | None = None
+    data: list[str] = []
+    for line in response.iter_lines():
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+        elif field == "id":
+            event_id = value
+        elif not line and data:
+            text = "\n".join(data)
+            data = []
+            if text == "[DONE]":
+                return
+            yield event_id, text
+
+
+def _job_ids(committee: Any) -> list[str]:
+    if not isinstance(committee, dict):
+        return []
+    results = committee.get("tool_results")
+    return re.findall(r'"job_ids?": \[?"([0-9a-f-]{36})"', json.dumps(results)) if results else []
+
+
+def _clock(seconds: float | None) -> str:
+    whole = round(seconds or 0)
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

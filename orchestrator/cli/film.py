@@ -1,0 +1,122 @@
+"""`committee film`: one sentence in, the path of a film out."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+
+from orchestrator.cli.client import Client, FollowedJob
+from orchestrator.errors import Unavailable
+from orchestrator.settings import Settings
+
+_START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 30.0
+
+
+def make_film(text: str, settings: Settings, *, output: Path | None, server: str | None, key: str | None) -> int:
+    """Ask, follow, fetch. Returns the exit code: 0 only when the film lies on this disk."""
+    console = Console(highlight=False)
+    with _some_server(settings, server, console) as base_url:
+        client = Client(base_url, key=key, console=console)
+        try:
+            console.print(f"[bold]You:[/] {escape(text)}\n")
+            job_ids = client.ask(text)
+            if not job_ids:
+                console.print("\nThe committee answered without starting a film.")
+                return 1
+            console.print()
+            return _finish(client.follow(job_ids[0]), client, settings, output, console)
+        finally:
+            client.close()
+
+
+def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path | None, console: Console) -> int:
+    if job.status != "succeeded" or job.result is None:
+        reason = (job.error or {}).get("message", job.status)
+        console.print(f"[bold red]The film was not made:[/] {escape(str(reason))}")
+        return 1
+    master = job.result["master"]
+    title = str(job.result.get("title") or "film")
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "film"
+    target = output or settings.server.data_dir / "films" / f"{slug}-{job.id[-6:]}.mp4"
+    client.download(str(master["url"]), target)
+    console.print(
+        f"[bold green]“{escape(title)}”[/]  {master['duration_s']:g} s, {master['width']}x{master['height']},"
+        f" {master['fps']:g} frames/s, {master['bytes'] / 1e6:.1f} MB"
+        f"  ({job.result.get('renderer')}, fidelity: {job.result.get('fidelity')})"
+    )
+    console.print(target.resolve().as_uri(), soft_wrap=True)
+    return 0
+
+
+@contextmanager
+def _some_server(settings: Settings, server: str | None, console: Console) -> Iterator[str]:
+    """The address of a server: the one named, the one running, or one started for the occasion."""
+    if server is not None:
+        yield server
+        return
+    base_url = settings.server.base_url
+    if _is_ours(base_url):
+        console.print(f"Using the server at {base_url}\n")
+        yield base_url
+        return
+    with _temporary_server(settings, console) as started:
+        yield started
+
+
+@contextmanager
+def _temporary_server(settings: Settings, console: Console) -> Iterator[str]:
+    port = settings.server.port if _is_free(settings.server.port) else _free_port()
+    log = settings.server.data_dir / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    console.print(f"Starting a server on http://127.0.0.1:{port} (log: {log})")
+    command = [sys.executable, "-m", "orchestrator.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        base_url = f"http://127.0.0.1:{port}"
+        started = time.monotonic()
+        while not _is_ours(base_url):
+            if process.poll() is not None or time.monotonic() - started > _START_WITHIN_S:
+                raise Unavailable(f"The server did not start; its log: {log}")
+            time.sleep(0.1)
+        console.print(f"It was ready after {time.monotonic() - started:.1f} s.\n")
+        yield base_url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _is_ours(base_url: str) -> bool:
+    try:
+        answer = httpx.get(f"{base_url}/healthz", timeout=2.0, trust_env=False)
+        return bool(answer.json().get("openai_compat"))
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
