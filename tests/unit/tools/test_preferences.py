@@ -1,0 +1,183 @@
+"""One sentence always means the same film. C029, C046-C055."""
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.preferences import (
+    default_duration,
+    exact_rate,
+    parse_duration,
+    parse_preferences,
+    parse_rate,
+    parse_resolution,
+)
+
+README = (
+    "Make a 3-minute 4K 60fps film about monarch butterflies with interpolation and motion smoothing."
+    " Title: Butterflies."
+)
+
+
+def test_the_readme_sentence_says_it_all() -> None:  # C029
+    assert parse_preferences(README).stated() == {
+        "subject": "monarch butterflies",
+        "title": "Butterflies",
+        "duration_s": 180.0,
+        "width": 3840,
+        "height": 2160,
+        "fps": 60.0,
+        "interpolate": True,
+        "motion_smoothing": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("a film lasting 1m30s about rain", 90),
+        ("90 seconds of rain as a film", 90),
+        ("half a minute film about rain", 30),
+        ("a two and a half minute film about rain", 150),
+        ("a minute and a half long film about rain", 90),
+        ("a film about rain, 00:02:00", 120),
+        ("a three-minute film", 180),
+        ("a 180s video", 180),
+        ("an hour long documentary", 3600),
+        ("1 hour and 5 minutes film", 3900),
+        ("a film about the last five minutes of a match", None),
+        ("a 10 second film about the last five minutes of a match", 10),
+        ("a film about the 90s", None),
+        ("a film about a 3m wall", None),
+        ("a film", None),
+    ],
+)
+def test_lengths(text: str, seconds: float | None) -> None:  # C046
+    assert parse_preferences(text).duration_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("a 4K film", (3840, 2160)),
+        ("in 8k please, a film", (7680, 4320)),
+        ("a 720p clip", (1280, 720)),
+        ("full HD film", (1920, 1080)),
+        ("a 1280x720 film", (1280, 720)),
+        ("a 640 × 360 film", (640, 360)),
+        ("a vertical video", (1080, 1920)),
+        ("a 4k film in 9:16", (2160, 3840)),
+        ("a portrait film in 720p", (720, 1280)),
+        ("a square video", (1080, 1080)),
+        ("a film about a portrait of a woman", (None, None)),
+        ("a film about a $4k debt", (None, None)),
+    ],
+)
+def test_sizes(text: str, size: tuple[int | None, int | None]) -> None:  # C047
+    found = parse_preferences(text)
+    assert (found.width, found.height) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a silent film about rain", {"audio_enabled": False}),
+        ("a film about silent monks", {}),
+        ("a film about rain without sound", {"audio_enabled": False}),
+        ("a film about rain with subtitles", {"subtitles_enabled": True}),
+        ("a film about rain, no subtitles", {"subtitles_enabled": False}),
+        ("a film about rain with German subtitles", {"subtitles_enabled": True, "language": "de"}),
+        ("a film about rain in French", {"language": "fr"}),
+        ("a film about the English countryside", {}),
+        ("a film about rain with a female voice", {"voice": "female"}),
+        ("a film about rain at 24 fps", {"fps": 24.0}),
+        ("a film about rain in the style of Hokusai", {"style": "Hokusai"}),
+        ("a watercolour film about rain", {"style": "watercolour"}),
+        ("a film about rain, black and white", {"style": "black and white"}),
+        ("a high quality film about rain", {"quality": "high"}),
+        ("a slideshow about rain", {"animation_enabled": False}),
+        ("a film about rain without narration", {"narration_enabled": False}),
+    ],
+)
+def test_other_preferences(text: str, expected: dict[str, object]) -> None:  # C048-C055
+    stated = parse_preferences(text).stated()
+    stated.pop("subject", None)
+    assert stated == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "subject"),
+    [
+        ('a film called "The Long. Road" about a lighthouse', "The Long. Road", "a lighthouse"),
+        ("a film about rain. Title: After the Storm", "After the Storm", "rain"),
+        ("a film titled Winter of the Wolf about wolves", "Winter of the Wolf", "wolves"),
+        ("a detective enters a diner at night", None, "a detective enters a diner at night"),
+        ("Could you make me a 10s clip of a whale breaching, please?", None, "a whale breaching"),
+    ],
+)
+def test_title_and_subject(text: str, title: str | None, subject: str) -> None:
+    found = parse_preferences(text)
+    assert (found.title, found.subject) == (title, subject)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("a clip of rain", 10), ("an ad for soap", 30), ("a trailer", 60), ("a music video", 210), ("a short film", 300),
+     ("a documentary", 900), ("an episode", 1500), ("a feature film", 5400), ("a film about rain", 20)],
+)  # fmt: skip
+def test_an_unstated_length_follows_the_kind(text: str, seconds: float) -> None:
+    assert default_duration(text) == seconds
+
+
+@given(st.integers(1, 7199))
+def test_every_length_is_read_back(seconds: int) -> None:
+    hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
+    assert parse_duration(seconds) == seconds
+    assert parse_duration(f"{seconds}") == seconds
+    assert parse_duration(f"{seconds} seconds") == seconds
+    assert parse_duration(f"{hours:02}:{minutes:02}:{rest:02}") == seconds
+    assert parse_preferences(f"a {seconds}-second film about rain").duration_s == seconds
+
+
+@given(st.integers(32, 3840), st.integers(32, 2160))
+def test_every_size_is_read_back(half_width: int, half_height: int) -> None:
+    text = f"{2 * half_width}x{2 * half_height}"
+    assert parse_resolution(text) == (2 * half_width, 2 * half_height)
+    found = parse_preferences(f"a {text} film about rain")
+    assert (found.width, found.height) == (2 * half_width, 2 * half_height)
+
+
+@given(st.integers(1, 120))
+def test_every_rate_is_read_back(fps: int) -> None:
+    assert parse_rate(f"{fps}fps") == fps
+    assert exact_rate(parse_rate(fps)) == fps
+
+
+def test_ntsc_rates_are_exact() -> None:
+    assert exact_rate(parse_rate("29.97")).as_integer_ratio() == (30000, 1001)
+    assert exact_rate(parse_rate("24000/1001")).as_integer_ratio() == (24000, 1001)
+    with pytest.raises(ValueError, match="NTSC"):
+        parse_rate(12.7)
+
+
+@pytest.mark.parametrize("value", [True, None, [], "soon", math.nan, math.inf, 10**400, "1e9"])
+def test_a_length_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_duration(value)
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    assert parse_preferences(text) == parse_preferences(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a ", "1 ", "3 minute ", ", ", "film ", "title ", "with ", "no ", "in the style of "]
+)
+def test_long_texts_are_read_quickly(piece: str) -> None:
+    started = time.process_time()
+    parse_preferences(piece * 10_000)
+    assert time.process_time() - started < 0.25
