@@ -1,0 +1,150 @@
+"""The single table from error class to status code and OpenAI error object.
+
+Every route answers errors as `{"error": {"message", "type", "param", "code"}}`, unknown routes, wrong methods and
+invalid bodies included. Nothing else in the server chooses a status for an error.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Send
+
+from committee.errors import CommitteeError, CommitteeUnavailable, ContextLengthExceeded
+from orchestrator.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    OrchestratorError,
+    PayloadTooLarge,
+    QueueFull,
+    StorageFull,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+log = logging.getLogger(__name__)
+
+_INVALID = "invalid_request_error"
+_SERVER = "server_error"
+
+
+class RequestTimeout(BadRequest):
+    """The request's body did not arrive in time."""
+
+    code = "request_timeout"
+
+
+# Subclasses stand before their bases: the first match wins.
+_TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (PayloadTooLarge, 413, _INVALID),
+    (UnsupportedMedia, 415, _INVALID),
+    (RequestTimeout, 408, _INVALID),
+    (BadRequest, 400, _INVALID),
+    (Unauthorized, 401, _INVALID),
+    (Forbidden, 403, "permission_error"),
+    (NotFound, 404, _INVALID),
+    (Conflict, 409, _INVALID),
+    (QueueFull, 429, "rate_limit_error"),
+    (Unavailable, 503, _SERVER),
+    (StorageFull, 507, _SERVER),
+    (OrchestratorError, 500, _SERVER),
+    (ContextLengthExceeded, 400, _INVALID),
+    (CommitteeUnavailable, 503, _SERVER),
+    (CommitteeError, 502, _SERVER),
+)
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """An error as it goes out."""
+
+    status: int
+    message: str
+    type: str
+    code: str
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        return msgspec.json.encode({"error": self.object()})
+
+    def object(self) -> dict[str, Any]:
+        """The inner error object, as it also stands in a stream that has already begun."""
+        return {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+
+
+def reply_for(error: BaseException) -> ErrorReply:
+    """The reply for any exception. What we do not know becomes a 500 that tells nothing of our insides."""
+    if isinstance(error, RequestValidationError):
+        return _validation_reply(error)
+    if isinstance(error, HTTPException):
+        return _http_reply(error)
+    for known, status, kind in _TABLE:
+        if isinstance(error, known) and isinstance(error, OrchestratorError | CommitteeError):
+            return ErrorReply(
+                status, error.message, kind, error.code, getattr(error, "param", None), _retry_header(error.retry_after)
+            )
+    return ErrorReply(500, "The server failed unexpectedly; its log has the details.", _SERVER, "internal_error")
+
+
+def _retry_header(retry_after: float | None) -> dict[str, str]:
+    return {} if retry_after is None else {"retry-after": str(max(1, math.ceil(retry_after)))}
+
+
+def _validation_reply(error: RequestValidationError) -> ErrorReply:
+    problems = error.errors()
+    first = problems[0] if problems else {"loc": (), "msg": "The request is not valid."}
+    where = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
+    param = ".".join(where) or None
+    message = f"{param}: {first['msg']}" if param else str(first["msg"])
+    return ErrorReply(400, message, _INVALID, "invalid_request", param)
+
+
+def _http_reply(error: HTTPException) -> ErrorReply:
+    """What Starlette and FastAPI raise themselves."""
+    codes = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}
+    phrase = http.HTTPStatus(error.status_code).phrase
+    messages = {404: "There is no such route.", 405: "This route does not know that method."}
+    return ErrorReply(
+        error.status_code,
+        messages.get(error.status_code, str(error.detail or phrase)),
+        _SERVER if error.status_code >= 500 else _INVALID,
+        codes.get(error.status_code, phrase.lower().replace(" ", "_")),
+        headers=dict(error.headers or {}),
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the FastAPI application go out through the table."""
+
+    async def answer(_request: Request, error: Exception) -> Response:
+        reply = reply_for(error)
+        if reply.code == "internal_error":
+            log.error("request failed", exc_info=error)
+        return Response(reply.body(), reply.status, dict(reply.headers), "application/json")
+
+    for kind in (OrchestratorError, CommitteeError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+
+
+async def send_error(send: Send, reply: ErrorReply) -> None:
+    """Answer a plain ASGI request with an error."""
+    body = reply.body()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,250 @@
+"""The gate that every HTTP request passes before any route sees it.
+
+A plain ASGI layer, so that it adds next to nothing to each streamed chunk. In this order: request id, Host, Origin and
+CORS, content encoding and type, who is calling and whether they may, size and strictness of the body. It also turns
+every exception that no route handled into an error object, and stamps the headers that each response carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator import telemetry
+from orchestrator.api.auth import PUBLIC, Authenticator, authorise, local_path, required_scope
+from orchestrator.api.errors import RequestTimeout, reply_for, send_error
+from orchestrator.api.strict_json import check_json
+from orchestrator.errors import BadRequest, Forbidden, OrchestratorError, PayloadTooLarge, UnsupportedMedia
+
+log = logging.getLogger(__name__)
+
+SMALL_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 60.0
+
+_SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Desktop applications; no web site can have such an origin.
+_DESKTOP_SCHEMES = frozenset({"app", "tauri", "vscode-file", "vscode-webview", "capacitor"})
+_LARGE_BODIES = re.compile(r"/chat/completions|/conversations/[^/]+/messages")
+_FIXED_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-site"),
+)
+_DEFAULT_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Gate:
+    """ASGI middleware; see the module's docstring."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        allowed_hosts: Iterable[str],
+        cors_origins: Iterable[str],
+        max_body_bytes: int,
+    ) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._hosts = frozenset(allowed_hosts)
+        self._cors_origins = frozenset(origin.rstrip("/").lower() for origin in cors_origins)
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "not served"})
+        elif scope["type"] != "http":
+            await self._app(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers_of(scope)
+        request_id = _request_id(headers)
+        token = telemetry.request_id.set(request_id)
+        response = _Response(send, request_id)
+        try:
+            self._check_host(headers)
+            if origin := headers.get("origin"):
+                self._check_origin(scope["method"], origin, headers, response)
+            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                await self._answer_preflight(headers, response)
+                return
+            await self._authorise(scope, headers)
+            await self._app(scope, await self._admit_body(scope, headers, receive), response)
+        except Exception as error:
+            if response.started:
+                # Too late for a status: the server breaks the connection, so nobody takes this for a whole answer.
+                raise
+            reply = reply_for(error)
+            if reply.code == "internal_error":
+                log.exception("request failed", extra={"path": scope["path"]})
+            await send_error(response, reply)
+        finally:
+            telemetry.request_id.reset(token)
+
+    def _check_host(self, headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        if _host_name(host) not in self._hosts:
+            raise Forbidden(
+                f"The Host {host[:100]!r} is not one of this server's names; add it to ALLOWED_HOSTS.",
+                code="host_not_allowed",
+                param="Host",
+            )
+
+    def _check_origin(self, method: str, origin: str, headers: dict[str, str], response: _Response) -> None:
+        """Let a foreign web page neither read answers nor change anything."""
+        parts = urlsplit(origin.lower())
+        if origin.lower() in self._cors_origins or parts.scheme in _DESKTOP_SCHEMES:
+            response.allow_origin(origin)
+        elif parts.netloc != headers.get("host", "").lower() and (
+            method not in _READ_METHODS or "access-control-request-method" in headers
+        ):
+            raise Forbidden(
+                "Pages of this origin may not call the server; add it to CORS_ALLOWED_ORIGINS.",
+                code="origin_not_allowed",
+                param="Origin",
+            )
+
+    async def _answer_preflight(self, headers: dict[str, str], response: _Response) -> None:
+        wanted = re.sub(r"[^A-Za-z0-9,_ -]", "", headers.get("access-control-request-headers", ""))[:1000]
+        await response(
+            {
+                "type": "http.response.start",
+                "status": 204,
+                "headers": [
+                    (b"access-control-allow-methods", b"GET, HEAD, POST, PATCH, PUT, DELETE"),
+                    (b"access-control-allow-headers", wanted.encode()),
+                    (b"access-control-max-age", b"600"),
+                ],
+            }
+        )
+        await response({"type": "http.response.body", "body": b""})
+
+    async def _authorise(self, scope: Scope, headers: dict[str, str]) -> None:
+        if required_scope(scope["method"], scope["path"]) == PUBLIC:
+            return
+        principal = await self._authenticator.identify(headers)
+        authorise(principal, scope["method"], scope["path"])
+        scope.setdefault("state", {})["principal"] = principal
+
+    async def _admit_body(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Receive:
+        """Read and check the body, if there is one; what comes back replays it to the route."""
+        if scope["method"] in _READ_METHODS or not ("content-length" in headers or "transfer-encoding" in headers):
+            return receive
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMedia("Compressed request bodies are not accepted.", code="content_encoding_not_supported")
+        large = _LARGE_BODIES.fullmatch(local_path(scope["path"]))
+        limit = self._max_body_bytes if large else min(self._max_body_bytes, SMALL_BODY_BYTES)
+        _check_length(headers, limit)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read_body(receive, limit)
+        except TimeoutError:
+            raise RequestTimeout from None
+        if body:
+            _check_content_type(headers)
+            await check_json(body)
+        return _replay(body, receive)
+
+
+class _Response:
+    """Wraps `send`: stamps headers onto the response's start and remembers that it began."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *_FIXED_HEADERS]
+        self._began = time.perf_counter()
+        self.started = False
+
+    def allow_origin(self, origin: str) -> None:
+        self._headers += [
+            (b"access-control-allow-origin", origin.encode("latin-1", "replace")),
+            (b"access-control-expose-headers", b"x-request-id, retry-after, openai-processing-ms"),
+            (b"vary", b"origin"),
+        ]
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            present = {name for name, _ in message.get("headers", ())}
+            elapsed_ms = str(round((time.perf_counter() - self._began) * 1000)).encode()
+            message["headers"] = [
+                *message.get("headers", ()),
+                *self._headers,
+                (b"openai-processing-ms", elapsed_ms),
+                *((name, value) for name, value in _DEFAULT_HEADERS if name not in present),
+            ]
+        await self._send(message)
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _request_id(headers: dict[str, str]) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def _host_name(host: str) -> str:
+    """The lower-case name in a Host header, without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def _check_length(headers: dict[str, str], limit: int) -> None:
+    text = headers.get("content-length")
+    if text is None:
+        return
+    if not text.isascii() or not text.isdigit():
+        raise BadRequest("Content-Length is not a number.", param="Content-Length")
+    if len(text) > 18 or int(text) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> OrchestratorError:
+    return PayloadTooLarge(f"The body is larger than {limit} bytes.")
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise BadRequest("The client went away before its request was complete.", code="client_disconnected")
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _check_content_type(headers: dict[str, str]) -> None:
+    """JSON, or nothing said: some clients leave it out, while a form of a foreign page cannot."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMedia(f"Send JSON with 'Content-Type: application/json', not {media_type[:60]!r}.")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replayed
