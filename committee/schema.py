@@ -1,0 +1,282 @@
+"""The committee's own words: what goes in, what members exchange, what comes out.
+
+Everything here is plain immutable data. Wire formats of model servers stay in `committee.backends`; what the members
+must answer in a probe is in `committee.proposal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+Effect: TypeAlias = Literal["read", "job", "client"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+Think: TypeAlias = Literal["off", "low", "medium", "high"]
+Agreement: TypeAlias = Literal["agreed", "compatible", "split", "single", "solo"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call, proposed or decided. `name` is the ToolSpec's name; `id` is unique within the conversation."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the conversation; `images` are base64 without a data: prefix."""
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What the members are told about a tool.
+
+    effect: "read" is cheap and changes nothing, "job" starts or changes durable work (both members must agree),
+    "client" belongs to the caller and is handed back, never run here.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    effect: Effect = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What became of one executed call: `data`, or `error` in one sentence."""
+
+    call: ToolCall
+    data: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """The same facts as the stage's prompt, as data: for members that are rules rather than language models."""
+
+    stage: str
+    user_text: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    outcomes: tuple[ToolOutcome, ...] = ()
+    must_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to one member.
+
+    `tools` are offered natively (the member may answer with tool calls); `response_schema` binds the answer to a JSON
+    schema. Deadlines in seconds: `total_s` counts from the first byte, `first_byte_s` holds for a loaded model (a cold
+    load is told apart by the backend), `idle_s` between two reads.
+    """
+
+    messages: tuple[Message, ...]
+    context: StageContext
+    tools: tuple[ToolSpec, ...] = ()
+    response_schema: Mapping[str, Any] | None = None
+    think: Think | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    total_s: float = 600.0
+    first_byte_s: float = 20.0
+    idle_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a member's answer, with what it cost. `completion_tokens` includes `thinking_tokens`."""
+
+    finish_reason: FinishReason
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a member's answer; the last one, and only that, carries `done`."""
+
+    text: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    done: Done | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberConfig:
+    """Who a member is and where it lives.
+
+    api: "auto" looks for Ollama, then for an OpenAI-compatible server, else stands in offline. `also_try` are further
+    addresses for "auto" (one Ollama may host both members). `model_variable` and `url_variable` are named in messages
+    for humans. num_ctx is one constant for every request: another value makes Ollama load the model anew.
+    """
+
+    name: str
+    model: str
+    base_url: str
+    api: Literal["auto", "ollama", "openai", "offline"] = "auto"
+    api_key: str = ""
+    also_try: tuple[str, ...] = ()
+    num_ctx: int = 8192
+    keep_alive: str = "24h"
+    model_variable: str = ""
+    url_variable: str = ""
+    connect_s: float = 2.0
+    cold_load_s: float = 180.0
+    retry_after_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHealth:
+    """How a member is. `note` is for a human: what is unusual, and what to do about it.
+
+    `context_length` and `size_vram` are what the server really loaded (tokens, bytes), None when unknown.
+    """
+
+    name: str
+    kind: str
+    base_url: str | None
+    configured_model: str
+    model: str | None
+    reachable: bool
+    loaded: bool | None = None
+    context_length: int | None = None
+    size_vram: int | None = None
+    note: str = ""
+    stand_in: bool = False
+
+
+class ChatBackend(Protocol):
+    """The port behind which every member stands."""
+
+    @property
+    def name(self) -> str:
+        """The member's name in the committee, e.g. "qwen3"."""
+
+    @property
+    def model(self) -> str:
+        """The model that answers (resolved where the configured one is missing)."""
+
+    @property
+    def stand_in(self) -> bool:
+        """True when this is no language model; a stand-in keeps silent as soon as a real member is there."""
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """Answer; the last delta has `done`. Raises MemberError. Closing the iterator stops the server's work."""
+
+    async def health(self) -> MemberHealth:
+        """Look at the server now (bounded to a few seconds); never raises."""
+
+    async def aclose(self) -> None:
+        """Release connections."""
+
+
+Act: TypeAlias = Callable[[Sequence[ToolCall]], Awaitable[Sequence[ToolOutcome]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation to deliberate on.
+
+    mode: "auto", or "solo:<member>" for one member alone. tool_choice: "auto", "none", "required" or a tool's name.
+    act: runs server tools; None hands every agreed call back to the caller. It must be safe to cancel (the caller
+    shields what has to finish).
+    """
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec] = ()
+    seed: int = 0
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    mode: str = "auto"
+    tool_choice: str = "auto"
+    parallel_tool_calls: bool = True
+    response_schema: Mapping[str, Any] | None = None
+    effort: Think | None = None
+    act: Act | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUsage:
+    """Tokens that one member read and wrote in this turn; `hidden_tokens` are the part never shown as content."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    hidden_tokens: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """The deliberation moved on: stage "probe", "compare", "act", "speak" or "route"; `event` says how."""
+
+    stage: str
+    member: str | None
+    event: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """Whole lines of a member's thoughts, for whoever wants to watch."""
+
+    member: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDelta:
+    """A piece of the answer, as it comes from the speaker."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResults:
+    """Server tools have run."""
+
+    outcomes: tuple[ToolOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToolCalls:
+    """Calls for the caller to run; the turn ends with finish_reason "tool_calls"."""
+
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every turn that did not raise.
+
+    speaker None: no member could speak after tools had run; the caller still has the results to show.
+    members: "ok", "silent" (stand-in beside a real member, or not asked) or the error code, per member.
+    """
+
+    finish_reason: FinishReason
+    usage: dict[str, MemberUsage]
+    agreement: Agreement
+    speaker: str | None
+    degraded: bool
+    members: dict[str, str]
+    model: str = ""
+    causes: dict[str, str] = field(default_factory=dict)
+
+
+Event: TypeAlias = StageEvent | ReasoningDelta | ContentDelta | ToolResults | ClientToolCalls | Finished
