@@ -1,0 +1,121 @@
+import { CircleAlert, RotateCw } from "lucide-react";
+import { memo, type ReactNode, useEffect, useState } from "react";
+import type { Message } from "./chat";
+import { JobCard } from "./job-card";
+import { Markdown } from "./markdown";
+import { type Step, toolResultsAt } from "./wire";
+
+interface Props {
+  readonly message: Message;
+  /** Set on the last answer: asks again. */
+  readonly onRetry?: (() => void) | undefined;
+  readonly retryAt: number;
+}
+
+export const Question = memo(function Question({ content }: { content: string }): ReactNode {
+  return (
+    <article className="question" aria-label="You">
+      {content}
+    </article>
+  );
+});
+
+/** One answer: the deliberation folded, the text, then the jobs it started. */
+export const Answer = memo(function Answer({ message, onRetry, retryAt }: Props): ReactNode {
+  const streaming = message.state === "streaming";
+  return (
+    <article className="answer" aria-label="Committee" aria-busy={streaming} data-state={message.state}>
+      <Deliberation message={message} />
+      <AnswerText message={message} />
+      {streaming ? <span className="caret" role="status" aria-label="Answering" /> : null}
+      {message.outcome?.degraded ? <p className="notice">{degradedWords(message)}</p> : null}
+      {message.jobIds.map((id) => (
+        <JobCard key={id} id={id} />
+      ))}
+      {message.state === "stopped" ? <p className="quiet">You stopped this answer.</p> : null}
+      {message.problem ? (
+        <div className="notice bad" role="alert">
+          <CircleAlert /> <span>{message.problem}</span>
+          {onRetry ? <RetryButton onRetry={onRetry} retryAt={retryAt} /> : null}
+        </div>
+      ) : null}
+    </article>
+  );
+});
+
+/** The server's Tool Results section is folded where job cards show the same and more; errors stay in sight. */
+function AnswerText({ message }: { message: Message }): ReactNode {
+  const { content } = message;
+  const at = toolResultsAt(content);
+  const section = at < 0 ? "" : content.slice(at);
+  if (!section || message.jobIds.length === 0 || /\berrors?\b/i.test(section)) return <Markdown text={content} />;
+  return (
+    <>
+      <Markdown text={content.slice(0, at)} />
+      <details className="fold">
+        <summary>Tool results</summary>
+        <Markdown text={section.replace(/^.*\n/, "")} />
+      </details>
+    </>
+  );
+}
+
+function Deliberation({ message }: { message: Message }): ReactNode {
+  const { steps, reasoning, outcome, state } = message;
+  if (steps.length === 0 && !reasoning && !outcome) return null;
+  const last = steps.at(-1);
+  const busy = state === "streaming" && !message.content;
+  return (
+    <details className="fold deliberation">
+      <summary>
+        {busy ? (
+          <span className="busy">{last ? stepWords(last) : "The committee is deliberating"}</span>
+        ) : (
+          "How the committee got there"
+        )}
+        {outcome?.agreement == null ? null : (
+          <span className="agreement">agreement {Math.round(outcome.agreement * 100)} %</span>
+        )}
+      </summary>
+      {steps.length > 0 ? (
+        <ol className="steps">
+          {steps.map((step, index) => (
+            // Minutes are only ever appended to
+            <li key={index}>{stepWords(step)}</li>
+          ))}
+        </ol>
+      ) : null}
+      {reasoning ? <div className="reasoning">{reasoning}</div> : null}
+    </details>
+  );
+}
+
+function stepWords({ stage, member, event }: Step): string {
+  return [member, stage, event].filter(Boolean).join(" · ");
+}
+
+function degradedWords({ outcome }: Message): string {
+  const missing = [...(outcome?.members ?? [])].filter(([, state]) => !/^(ok|answered|up|ready)$/i.test(state));
+  const names = missing.map(([name, state]) => (state ? `${name} (${state})` : name)).join(", ");
+  return names ? `The committee was not complete: ${names}.` : "The committee was not complete for this answer.";
+}
+
+function RetryButton({ onRetry, retryAt }: { onRetry: () => void; retryAt: number }): ReactNode {
+  const waitS = useSecondsUntil(retryAt);
+  return (
+    <button type="button" className="button small" disabled={waitS > 0} onClick={onRetry}>
+      <RotateCw /> {waitS > 0 ? `Try again in ${waitS} s` : "Try again"}
+    </button>
+  );
+}
+
+function useSecondsUntil(time: number): number {
+  const [now, setNow] = useState(() => Date.now());
+  const left = Math.max(0, Math.ceil((time - now) / 1000));
+  useEffect(() => {
+    if (left === 0) return;
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [left]);
+  return left;
+}

@@ -1,0 +1,67 @@
+import { Store } from "./store";
+import { errorText, parse } from "./wire";
+
+/** Whether the server wants a key before it talks to us; `entries` counts successful sign-ins. */
+export const session = new Store({ needed: false, entries: 0 });
+
+/** The server said no, or (status 0) said nothing. */
+export class ApiError extends Error {
+  override name = "ApiError";
+
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+interface Options {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+/** A successful response, or ApiError. A 401 also opens the key dialog. Aborting raises the signal's reason. */
+export async function request(path: string, options: Options = {}): Promise<Response> {
+  const method = options.method ?? "GET";
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: { ...(method === "GET" ? {} : { "Content-Type": "application/json" }), ...options.headers },
+      body: method === "GET" ? null : JSON.stringify(options.body ?? {}),
+      signal: options.signal ?? null,
+      cache: "no-store",
+    });
+  } catch {
+    options.signal?.throwIfAborted();
+    throw new ApiError("The server does not answer.", 0, null);
+  }
+  if (response.ok) return response;
+  if (response.status === 401) session.patch({ needed: true });
+  throw await refusal(response);
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const body = parse(await response.text().catch(() => ""));
+  const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const message = errorText(body) || `The server answered ${response.status} ${response.statusText}.`;
+  return new ApiError(message, response.status, Number.isFinite(retryAfter) ? retryAfter : null);
+}
+
+export async function getJson(path: string, signal?: AbortSignal): Promise<unknown> {
+  return (await request(path, signal ? { signal } : {})).json();
+}
+
+/** Trades `key` for a cookie that scripts cannot read. */
+export async function signIn(key: string): Promise<void> {
+  await request("/api/session", { method: "POST", body: { api_key: key } });
+  session.set({ needed: false, entries: session.get().entries + 1 });
+}
+
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

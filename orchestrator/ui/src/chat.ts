@@ -1,0 +1,214 @@
+import { ApiError, getJson, reason, request } from "./api";
+import { refreshJobList } from "./jobs";
+import { serverEvents } from "./sse";
+import { Store } from "./store";
+import {
+  type Chunk,
+  type Conversation,
+  fields,
+  items,
+  jobIdsOf,
+  type Outcome,
+  readChunk,
+  readConversation,
+  readMessage,
+  type Step,
+} from "./wire";
+
+/** One message as the page shows it. */
+export interface Message {
+  readonly id: string;
+  readonly role: "user" | "assistant";
+  readonly content: string;
+  readonly reasoning: string;
+  readonly steps: readonly Step[];
+  readonly outcome: Outcome | null;
+  readonly jobIds: readonly string[];
+  readonly state: "streaming" | "done" | "stopped" | "failed";
+  readonly problem: string | null;
+}
+
+/** The messages of one conversation. */
+export interface Thread {
+  readonly messages: readonly Message[];
+  readonly loaded: boolean;
+  readonly problem: string | null;
+  /** When the server takes messages again, in ms since the epoch; 0 means now. */
+  readonly retryAt: number;
+}
+
+// Keep-alive comments come every 10 s.
+const SILENCE_MS = 60_000;
+
+let lastLocalId = 0;
+
+export const conversations = new Store<{
+  list: readonly Conversation[];
+  loaded: boolean;
+  problem: string | null;
+}>({ list: [], loaded: false, problem: null });
+
+const threads = new Map<string, Store<Thread>>();
+const answering = new Map<string, AbortController>();
+
+export function thread(id: string): Store<Thread> {
+  const known = threads.get(id);
+  if (known) return known;
+  const store = new Store<Thread>({ messages: [], loaded: false, problem: null, retryAt: 0 });
+  threads.set(id, store);
+  return store;
+}
+
+export async function loadConversations(): Promise<void> {
+  try {
+    const body = fields(await getJson("/api/conversations"));
+    conversations.set({ list: items(body["data"]).map(readConversation), loaded: true, problem: null });
+  } catch (error) {
+    conversations.patch({ problem: reason(error) });
+  }
+}
+
+export async function createConversation(): Promise<string> {
+  const response = await request("/api/conversations", { method: "POST" });
+  const created = readConversation(await response.json());
+  thread(created.id).patch({ loaded: true });
+  conversations.patch({ list: [created, ...conversations.get().list] });
+  return created.id;
+}
+
+export async function deleteConversation(id: string): Promise<void> {
+  stopAnswer(id);
+  await request(`/api/conversations/${encodeURIComponent(id)}`, { method: "DELETE" });
+  threads.delete(id);
+  conversations.patch({ list: conversations.get().list.filter((row) => row.id !== id) });
+}
+
+/** Reads a conversation from the server, unless an answer is being streamed into it right now. */
+export async function loadThread(id: string): Promise<void> {
+  const store = thread(id);
+  if (answering.has(id)) return;
+  try {
+    const body = fields(await getJson(`/api/conversations/${encodeURIComponent(id)}/messages`));
+    if (answering.has(id)) return;
+    const messages = items(body["data"]).map((row): Message => {
+      return { ...readMessage(row), steps: [], state: "done", problem: null };
+    });
+    store.patch({ messages, loaded: true, problem: null });
+  } catch (error) {
+    store.patch({ problem: reason(error) });
+  }
+}
+
+export function stopAnswer(id: string): void {
+  answering.get(id)?.abort(new DOMException("Stopped", "AbortError"));
+}
+
+/** Sends `content` and streams the answer into the thread. Every failure is shown there; nothing is thrown. */
+export async function send(id: string, content: string, model: string): Promise<void> {
+  if (answering.has(id)) return;
+  const stop = new AbortController();
+  answering.set(id, stop);
+  const store = thread(id);
+  const answer = new Answer(store, content);
+  try {
+    const response = await request(`/api/conversations/${encodeURIComponent(id)}/messages`, {
+      method: "POST",
+      body: { content, ...(model ? { model } : {}) },
+      headers: { Accept: "text/event-stream" },
+      signal: stop.signal,
+    });
+    if (!response.body) throw new ApiError("The server sent an empty answer.", response.status);
+    let done = false;
+    for await (const event of serverEvents(response.body, SILENCE_MS)) {
+      done = event.data === "[DONE]";
+      if (done) break;
+      answer.add(readChunk(event.data));
+    }
+    answer.finish(done);
+  } catch (error) {
+    answer.fail(error, stop.signal.aborted);
+  } finally {
+    answering.delete(id);
+    void loadConversations();
+    void refreshJobList();
+  }
+}
+
+/** Asks the last question again; a question that got no answer at all is not shown twice. */
+export async function retry(id: string, model: string): Promise<void> {
+  const store = thread(id);
+  const [question, answer] = store.get().messages.slice(-2);
+  if (question?.role !== "user" || answer?.role !== "assistant") return;
+  if (!answer.content) store.patch({ messages: store.get().messages.slice(0, -2) });
+  await send(id, question.content, model);
+}
+
+/** A message pair that grows while chunks arrive. The page is told at most once a frame. */
+class Answer {
+  readonly #store: Store<Thread>;
+  #message: Message;
+  #scheduled = false;
+  #finished = false;
+
+  constructor(store: Store<Thread>, question: string) {
+    const blank = { reasoning: "", steps: [], outcome: null, jobIds: [], problem: null };
+    const user: Message = { ...blank, id: localId(), role: "user", content: question, state: "done" };
+    this.#store = store;
+    this.#message = { ...blank, id: localId(), role: "assistant", content: "", state: "streaming" };
+    store.patch({ messages: [...store.get().messages, user, this.#message], loaded: true, problem: null, retryAt: 0 });
+  }
+
+  add(chunk: Chunk): void {
+    const before = this.#message;
+    this.#finished ||= chunk.finished;
+    if (chunk.error !== null) throw new ApiError(chunk.error, 200);
+    this.#message = {
+      ...before,
+      content: before.content + chunk.content,
+      reasoning: before.reasoning + chunk.reasoning,
+      steps: chunk.step ? [...before.steps, chunk.step] : before.steps,
+      outcome: chunk.outcome ?? before.outcome,
+      jobIds: chunk.jobIds.length > 0 ? [...new Set([...before.jobIds, ...chunk.jobIds])] : before.jobIds,
+    };
+    this.#schedule();
+  }
+
+  finish(done: boolean): void {
+    if (done || this.#finished) this.#end({ state: "done" });
+    else this.#end({ state: "failed", problem: "The connection was lost before the answer was complete." });
+  }
+
+  fail(error: unknown, stopped: boolean): void {
+    if (error instanceof ApiError && error.retryAfterS !== null) {
+      this.#store.patch({ retryAt: Date.now() + error.retryAfterS * 1000 });
+    }
+    this.#end(stopped ? { state: "stopped" } : { state: "failed", problem: reason(error) });
+  }
+
+  #end(state: Pick<Message, "state"> & { problem?: string }): void {
+    const jobIds = [...new Set([...this.#message.jobIds, ...jobIdsOf(this.#message.content)])];
+    this.#message = { ...this.#message, jobIds, ...state };
+    this.#show();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // Frames stop in a hidden page, the answer does not.
+    if (document.hidden) setTimeout(() => this.#show(), 250);
+    else requestAnimationFrame(() => this.#show());
+  }
+
+  #show(): void {
+    this.#scheduled = false;
+    const message = this.#message;
+    const messages = this.#store.get().messages;
+    this.#store.patch({ messages: messages.map((other) => (other.id === message.id ? message : other)) });
+  }
+}
+
+// Not crypto.randomUUID: browsers keep that from pages served over plain HTTP to another machine.
+function localId(): string {
+  lastLocalId += 1;
+  return `local-${lastLocalId}`;
+}

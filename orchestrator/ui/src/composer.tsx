@@ -1,0 +1,104 @@
+import { Select } from "@base-ui/react/select";
+import { ArrowUp, Check, ChevronDown, Square } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
+import { chosenModel, models } from "./server-state";
+import { useStore } from "./store";
+import type { Model } from "./wire";
+
+interface Props {
+  readonly draft: string;
+  readonly onDraft: (text: string) => void;
+  readonly busy: boolean;
+  readonly onSend: () => void;
+  readonly onStop: () => void;
+}
+
+/** Enter sends, Shift+Enter makes a new line, Escape stops a running answer. */
+export function Composer({ draft, onDraft, busy, onSend, onStop }: Props): ReactNode {
+  const field = useRef<HTMLTextAreaElement>(null);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === "Escape" && busy) onStop();
+    // While an input method composes a word, Enter accepts the word.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    if (!busy) onSend();
+  };
+  // The height follows the text
+  useEffect(() => {
+    const area = field.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight}px`;
+  }, [draft]);
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!busy) onSend();
+      }}
+    >
+      <textarea
+        ref={field}
+        rows={1}
+        value={draft}
+        onChange={(event) => onDraft(event.target.value)}
+        onKeyDown={onKeyDown}
+        placeholder="Ask, or describe a film…"
+        aria-label="Message"
+        // Writing is what this page is for
+        autoFocus
+      />
+      <div className="composer-row">
+        <ModelChip />
+        <span className="hint">Enter sends · Shift+Enter for a new line</span>
+        {busy ? (
+          <button type="button" className="round-button" onClick={onStop} aria-label="Stop">
+            <Square />
+          </button>
+        ) : (
+          <button type="submit" className="round-button" disabled={!draft.trim()} aria-label="Send">
+            <ArrowUp />
+          </button>
+        )}
+      </div>
+    </form>
+  );
+}
+
+function ModelChip(): ReactNode {
+  const model = useStore(chosenModel);
+  const known = useStore(models);
+  const options: readonly Model[] = known.length > 0 ? known : [{ id: "", label: "Committee" }];
+  const chosen = options.find((option) => option.id === model) ?? options[0];
+  return (
+    <Select.Root value={chosen?.id ?? ""} onValueChange={(value) => chosenModel.set(value ?? "")}>
+      <Select.Trigger className="model-chip" aria-label="Who answers">
+        <Select.Value>{chosen ? modelLabel(chosen) : ""}</Select.Value>
+        <ChevronDown />
+      </Select.Trigger>
+      <Select.Portal>
+        <Select.Positioner sideOffset={6} align="start" alignItemWithTrigger={false} className="positioner">
+          <Select.Popup className="popup">
+            <Select.List>
+              {options.map((option) => (
+                <Select.Item key={option.id} value={option.id} className="option">
+                  <Select.ItemText>{modelLabel(option)}</Select.ItemText>
+                  <Select.ItemIndicator>
+                    <Check />
+                  </Select.ItemIndicator>
+                </Select.Item>
+              ))}
+            </Select.List>
+          </Select.Popup>
+        </Select.Positioner>
+      </Select.Portal>
+    </Select.Root>
+  );
+}
+
+function modelLabel({ id, label }: Model): string {
+  const [kind, rest] = label.split(/:(.*)/s, 2);
+  if (kind === "committee" && rest) return `Committee: ${rest.replace("+", " + ")}`;
+  return id ? label : "Committee";
+}

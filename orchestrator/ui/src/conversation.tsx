@@ -1,0 +1,144 @@
+import { ArrowDown, Clapperboard, Lightbulb, Scale } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { Answer, Question } from "./answer";
+import { reason, session } from "./api";
+import { createConversation, loadThread, retry, send, stopAnswer, type Thread, thread } from "./chat";
+import { Composer } from "./composer";
+import { conversationHash } from "./route";
+import { chosenModel } from "./server-state";
+import { Store, useStore } from "./store";
+
+const EXAMPLES = [
+  { icon: Clapperboard, text: "Make a 20-second film about monarch butterflies. Title: Butterflies" },
+  { icon: Scale, text: "Weigh up SQLite against Postgres for a job queue, and tell me where you disagree." },
+  { icon: Lightbulb, text: "Explain how a committee of two models can beat the better one." },
+];
+
+const NOTHING = new Store<Thread>({ messages: [], loaded: true, problem: null, retryAt: 0 });
+
+/** One conversation with its composer; an empty `id` is one that begins with the first message. */
+export function ConversationView({ id }: { id: string }): ReactNode {
+  const [draft, setDraft] = useState("");
+  const model = useStore(chosenModel);
+  const [problem, setProblem] = useState("");
+  const { entries } = useStore(session);
+  const { messages, loaded, problem: loadProblem, retryAt } = useStore(id ? thread(id) : NOTHING);
+  const busy = messages.at(-1)?.state === "streaming";
+
+  // A sign-in may open what was refused before
+  useEffect(() => {
+    if (id) void loadThread(id);
+  }, [id, entries]);
+
+  const submit = async (): Promise<void> => {
+    const content = draft.trim();
+    if (!content) return;
+    setProblem("");
+    try {
+      const target = id || (await createConversation());
+      setDraft("");
+      void send(target, content, model);
+      window.location.hash = conversationHash(target);
+    } catch (error) {
+      setProblem(reason(error));
+    }
+  };
+  const askAgain = useCallback(() => void retry(id, model), [id, model]);
+
+  const error = problem || loadProblem;
+  return (
+    <>
+      <Scroller follow={messages}>
+        {messages.length === 0 && loaded ? <Welcome onPick={setDraft} /> : null}
+        {messages.length === 0 && !loaded && !error ? <p className="quiet centred">Loading…</p> : null}
+        {messages.map((message, index) =>
+          message.role === "user" ? (
+            <Question key={message.id} content={message.content} />
+          ) : (
+            <Answer
+              key={message.id}
+              message={message}
+              retryAt={retryAt}
+              onRetry={index === messages.length - 1 ? askAgain : undefined}
+            />
+          ),
+        )}
+      </Scroller>
+      <div className="dock">
+        {error ? (
+          <p className="notice bad" role="alert">
+            {error}
+          </p>
+        ) : null}
+        <Composer
+          draft={draft}
+          onDraft={setDraft}
+          busy={busy}
+          onSend={() => void submit()}
+          onStop={() => stopAnswer(id)}
+        />
+      </div>
+    </>
+  );
+}
+
+function Welcome({ onPick }: { onPick: (text: string) => void }): ReactNode {
+  return (
+    <section className="welcome">
+      <h2>What shall we make?</h2>
+      <p className="quiet">
+        Several models think about what you ask, compare notes, and one of them answers. Films take a few minutes and
+        keep going when you close this page.
+      </p>
+      <ul>
+        {EXAMPLES.map(({ icon: Icon, text }) => (
+          <li key={text}>
+            <button type="button" onClick={() => onPick(text)}>
+              <Icon /> {text}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Keeps the newest text in view while the reader is at the bottom, and leaves a reader who scrolled up alone. */
+function Scroller({ follow, children }: { follow: unknown; children: ReactNode }): ReactNode {
+  const area = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const [away, setAway] = useState(false);
+  const toEnd = useCallback((): void => {
+    const element = area.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, []);
+  useLayoutEffect(() => {
+    if (atEnd.current) toEnd();
+  }, [follow, toEnd]);
+  // Pictures and job cards grow without a new message.
+  useEffect(() => {
+    if (!content.current) return;
+    const observer = new ResizeObserver(() => atEnd.current && toEnd());
+    observer.observe(content.current);
+    return () => observer.disconnect();
+  }, [toEnd]);
+  const onScroll = (): void => {
+    const element = area.current;
+    if (!element) return;
+    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
+    setAway(!atEnd.current);
+  };
+  return (
+    <div className="scroller" ref={area} onScroll={onScroll}>
+      <div className="messages" ref={content} role="log" aria-label="Messages" aria-live="off">
+        {children}
+      </div>
+      {away ? (
+        <button type="button" className="round-button to-end" aria-label="Jump to the end" onClick={toEnd}>
+          <ArrowDown />
+        </button>
+      ) : null}
+    </div>
+  );
+}

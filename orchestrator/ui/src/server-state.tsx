@@ -1,0 +1,93 @@
+import { Popover } from "@base-ui/react/popover";
+import { type ReactNode, useEffect } from "react";
+import { getJson, reason } from "./api";
+import { Store, useStore } from "./store";
+import { type Health, type Member, type Model, readHealth, readModels } from "./wire";
+
+/** How the server is, as last heard; `problem` says why nothing newer is known. */
+const serverState = new Store<{ health: Health | null; problem: string | null }>({ health: null, problem: null });
+
+/** What can be asked; the first is the committee itself. */
+export const models = new Store<readonly Model[]>([]);
+
+/** The id of the model that the reader chose; empty means the committee. */
+export const chosenModel = new Store("");
+
+const REFRESH_MS = 15_000;
+
+async function refresh(): Promise<void> {
+  try {
+    serverState.set({ health: readHealth(await getJson("/healthz")), problem: null });
+  } catch (error) {
+    serverState.patch({ problem: reason(error) });
+  }
+}
+
+export async function loadModels(): Promise<void> {
+  try {
+    models.set(readModels(await getJson("/v1/models")));
+  } catch {
+    // Without the list the committee itself still answers; the badge tells of the server's state.
+  }
+}
+
+/** A dot and a word; opened, every member by name. */
+export function HealthBadge(): ReactNode {
+  const { health, problem } = useStore(serverState);
+  useEffect(() => {
+    void refresh();
+    const timer = setInterval(() => document.hidden || void refresh(), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const { tone, words } = summary(health, problem);
+  return (
+    <Popover.Root>
+      <Popover.Trigger className="health" data-tone={tone}>
+        <span className="dot" /> {words}
+      </Popover.Trigger>
+      <Popover.Portal>
+        <Popover.Positioner sideOffset={8} align="end" className="positioner">
+          <Popover.Popup className="popup">
+            <Popover.Title className="popup-title">The committee</Popover.Title>
+            {problem ? <p className="notice bad">{problem} Below is what was last known.</p> : null}
+            <ul className="members">
+              {(health?.members ?? []).map((member) => (
+                <li key={member.name} data-tone={memberTone(member)}>
+                  <span className="dot" />
+                  <b>{member.name}</b> <span className="quiet">{member.model}</span>
+                  <p className="quiet">{memberWords(member)}</p>
+                </li>
+              ))}
+            </ul>
+          </Popover.Popup>
+        </Popover.Positioner>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+type Tone = "good" | "fair" | "bad" | "unknown";
+
+function summary(health: Health | null, problem: string | null): { tone: Tone; words: string } {
+  if (problem) return { tone: "bad", words: "Server unreachable" };
+  if (health === null) return { tone: "unknown", words: "Connecting…" };
+  const down = health.members.filter((member) => !member.ok);
+  if (health.members.length > 0 && down.length === health.members.length) {
+    return { tone: "bad", words: "No member answers" };
+  }
+  if (down.length > 0) return { tone: "fair", words: `${down.map((member) => member.name).join(", ")} down` };
+  if (health.degraded || !health.ok) return { tone: "fair", words: "Degraded" };
+  if (health.members.some((member) => member.offline)) return { tone: "fair", words: "Offline members" };
+  return { tone: "good", words: health.members.map((member) => member.name).join(" + ") || "Ready" };
+}
+
+function memberTone(member: Member): Tone {
+  if (!member.ok) return "bad";
+  return member.offline ? "fair" : "good";
+}
+
+function memberWords(member: Member): string {
+  if (!member.ok) return member.detail || "Does not answer.";
+  if (member.offline) return "Built-in stand-in: it follows rules, no language model is connected.";
+  return member.detail || "Ready.";
+}

@@ -1,0 +1,49 @@
+import { useSyncExternalStore } from "react";
+
+/** A value with watchers. Values are replaced, never changed in place. */
+export class Store<T> {
+  #value: T;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  get = (): T => this.#value;
+
+  set(value: T): void {
+    if (Object.is(value, this.#value)) return;
+    this.#value = value;
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+
+  /** Replaces some fields of an object value. */
+  patch(fields: Partial<T>): void {
+    this.set({ ...this.#value, ...fields });
+  }
+
+  subscribe = (watcher: () => void): (() => void) => {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  };
+
+  /** Settles once `test` holds for the value; rejects when `signal` aborts first. */
+  async until(test: (value: T) => boolean, signal: AbortSignal): Promise<void> {
+    if (test(this.#value)) return;
+    await new Promise<void>((resolve, reject) => {
+      const stop = this.subscribe(() => {
+        if (!test(this.#value)) return;
+        stop();
+        resolve();
+      });
+      signal.addEventListener("abort", () => {
+        stop();
+        reject(signal.reason);
+      });
+    });
+  }
+}
+
+export function useStore<T>(store: Store<T>): T {
+  return useSyncExternalStore(store.subscribe, store.get);
+}

@@ -1,0 +1,351 @@
+/*
+ * What the server sends, read tolerantly: a missing or strange field becomes an empty one, an unknown field is ignored.
+ * Above this file only these types are seen.
+ */
+
+export interface Conversation {
+  readonly id: string;
+  readonly title: string;
+}
+
+/** One line of the committee's minutes. */
+export interface Step {
+  readonly stage: string;
+  readonly member: string;
+  readonly event: string;
+}
+
+/** How the members stood at the end of a turn. */
+export interface Outcome {
+  readonly agreement: number | null;
+  readonly degraded: boolean;
+  readonly speaker: string;
+  readonly members: ReadonlyMap<string, string>;
+}
+
+export interface StoredMessage {
+  readonly id: string;
+  readonly role: "user" | "assistant";
+  readonly content: string;
+  readonly reasoning: string;
+  readonly outcome: Outcome | null;
+  readonly jobIds: readonly string[];
+}
+
+/** One piece of a streamed answer. */
+export interface Chunk {
+  readonly content: string;
+  readonly reasoning: string;
+  readonly step: Step | null;
+  readonly outcome: Outcome | null;
+  readonly jobIds: readonly string[];
+  readonly finished: boolean;
+  readonly error: string | null;
+}
+
+/** A file that a job made; `url` is same-origin wherever the server serves it. */
+export interface Asset {
+  readonly key: string;
+  readonly url: string;
+  readonly name: string;
+  readonly mediaType: string;
+}
+
+export type JobStatus = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly status: JobStatus;
+  readonly progress: number;
+  readonly stage: string;
+  readonly etaS: number | null;
+  readonly title: string;
+  readonly error: string | null;
+  readonly updatedAt: string;
+  readonly result: JobResult | null;
+}
+
+export interface JobResult {
+  readonly assets: readonly Asset[];
+  /** Short measured facts: size, rate, length. */
+  readonly facts: readonly string[];
+  readonly renderer: string;
+  readonly fidelity: string;
+  readonly depicted: readonly string[];
+  readonly notDepicted: readonly string[];
+}
+
+export interface JobEvent {
+  readonly job: Job | null;
+  readonly stage: string;
+  readonly progress: number | null;
+  readonly assets: readonly Asset[];
+}
+
+export interface Member {
+  readonly name: string;
+  readonly model: string;
+  readonly ok: boolean;
+  /** A scripted stand-in that answers without a model. */
+  readonly offline: boolean;
+  readonly detail: string;
+}
+
+export interface Health {
+  readonly ok: boolean;
+  readonly degraded: boolean;
+  readonly members: readonly Member[];
+}
+
+export interface Model {
+  readonly id: string;
+  readonly label: string;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function fields(value: unknown): Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+export function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function number(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+function texts(value: unknown): string[] {
+  return items(value).map(text).filter(Boolean);
+}
+
+/** JSON that may be broken reads as an empty object. */
+export function parse(json: string): Fields {
+  try {
+    return fields(JSON.parse(json));
+  } catch {
+    return {};
+  }
+}
+
+export function readConversation(value: unknown): Conversation {
+  const row = fields(value);
+  return { id: text(row["id"]), title: text(row["title"]) || "New conversation" };
+}
+
+export function readMessage(value: unknown): StoredMessage {
+  const row = fields(value);
+  const content = text(row["content"]);
+  const committee = fields(row["committee"]);
+  return {
+    id: text(row["id"]),
+    role: row["role"] === "user" ? "user" : "assistant",
+    content,
+    reasoning: text(row["reasoning"]) || text(row["reasoning_content"]),
+    outcome: readOutcome(committee),
+    jobIds: unique([...texts(row["jobs"]), ...jobIdsIn(committee["tool_results"]), ...jobIdsOf(content)]),
+  };
+}
+
+export function readChunk(data: string): Chunk {
+  const chunk = parse(data);
+  const choice = fields(items(chunk["choices"])[0]);
+  const delta = fields(choice["delta"]);
+  const committee = fields(chunk["committee"]);
+  return {
+    content: text(delta["content"]),
+    reasoning: text(delta["reasoning_content"]) || text(delta["reasoning"]),
+    step: readStep(committee),
+    outcome: readOutcome(committee),
+    jobIds: jobIdsIn(committee["tool_results"]),
+    finished: text(choice["finish_reason"]) !== "",
+    error: chunk["error"] === undefined ? null : errorText(chunk) || "The server broke off the answer.",
+  };
+}
+
+function readStep(committee: Fields): Step | null {
+  const stage = text(committee["stage"]);
+  if (!stage) return null;
+  return { stage, member: text(committee["member"]), event: text(committee["event"]) };
+}
+
+function readOutcome(committee: Fields): Outcome | null {
+  if (!("agreement" in committee || "members" in committee || "degraded" in committee)) return null;
+  const members = Object.entries(fields(committee["members"])).map(
+    ([name, state]) => [name, text(state) || text(fields(state)["status"])] as const,
+  );
+  return {
+    agreement: number(committee["agreement"]),
+    degraded: committee["degraded"] === true,
+    speaker: text(committee["speaker"]),
+    members: new Map(members),
+  };
+}
+
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
+
+/** Where the server's own section begins in an answer, or -1. */
+export function toolResultsAt(content: string): number {
+  return /^### Tool Results\s*$/m.exec(content)?.index ?? -1;
+}
+
+/** Job ids that the Tool Results section of an answer names. Ids elsewhere are the model's words, not jobs. */
+export function jobIdsOf(content: string): string[] {
+  const start = toolResultsAt(content);
+  if (start < 0) return [];
+  const lines = content.slice(start).split("\n");
+  return unique(lines.filter((line) => /\bjobs?\b/i.test(line)).flatMap((line) => line.match(UUID) ?? []));
+}
+
+/** Every `job_id` and `job_ids` within `value`, however deep. */
+function jobIdsIn(value: unknown): string[] {
+  if (Array.isArray(value)) return unique(value.flatMap(jobIdsIn));
+  return unique(
+    Object.entries(fields(value)).flatMap(([key, inner]) => {
+      if (key === "job_id") return text(inner) ? [text(inner)] : [];
+      if (key === "job_ids" || key === "jobs") return items(inner).flatMap((id) => text(id) || jobIdsIn(id));
+      return jobIdsIn(inner);
+    }),
+  );
+}
+
+export function readJob(value: unknown): Job {
+  const row = fields(value);
+  const payload = fields(row["payload"]);
+  const result = fields(row["result"]);
+  return {
+    id: text(row["id"]) || text(row["job_id"]),
+    kind: text(row["kind"]),
+    status: readStatus(row["status"]),
+    progress: number(row["progress"]) ?? 0,
+    stage: text(row["stage"]),
+    etaS: number(row["eta_s"]),
+    title: text(row["title"]) || text(result["title"]) || text(payload["title"]) || text(payload["prompt"]),
+    error: row["error"] ? errorText(row) || text(row["error"]) || "The job failed." : null,
+    updatedAt: text(row["updated_at"]),
+    result: row["result"] ? readResult(result) : null,
+  };
+}
+
+function readStatus(value: unknown): JobStatus {
+  const known: readonly JobStatus[] = ["queued", "running", "succeeded", "failed", "cancelled"];
+  return known.find((status) => status === value) ?? "queued";
+}
+
+export function isOver(job: Job): boolean {
+  return job.status === "succeeded" || job.status === "failed" || job.status === "cancelled";
+}
+
+function readResult(result: Fields): JobResult {
+  const master = fields(result["master"]);
+  const [width, height] = [number(master["width"]), number(master["height"])];
+  const [fps, durationS] = [number(master["fps"]), number(master["duration_s"])];
+  const facts = [
+    width && height ? `${width} × ${height}` : "",
+    fps ? `${fps} fps` : "",
+    durationS ? `${Number(durationS.toFixed(1))} s` : "",
+  ];
+  return {
+    assets: assetsIn(result),
+    facts: facts.filter(Boolean),
+    renderer: text(result["renderer"]),
+    fidelity: text(result["fidelity"]),
+    depicted: texts(result["depicted"]),
+    notDepicted: texts(result["not_depicted"]),
+  };
+}
+
+/**
+ * Files anywhere within `value`: objects with a `url` (or `uri`), and bare artifact addresses. `key` says under which
+ * name a file was found; whatever lies under `storyboard` keeps that name.
+ */
+export function assetsIn(value: unknown, key = ""): Asset[] {
+  if (Array.isArray(value)) return uniqueAssets(value.flatMap((inner) => assetsIn(inner, key)));
+  const row = fields(value);
+  const url = ownUrl(text(value) || text(row["url"]) || text(row["uri"]));
+  const own = url ? [{ key, url, name: text(row["name"]) || fileName(url), mediaType: text(row["media_type"]) }] : [];
+  const inner = Object.entries(row)
+    .filter(([name]) => name !== "url" && name !== "uri")
+    .flatMap(([name, entry]) => assetsIn(entry, key === "storyboard" ? key : name));
+  return uniqueAssets([...own, ...inner]);
+}
+
+/**
+ * The same-origin form of an artifact's address, else null. Addresses carry the server's public name, which may differ
+ * from the one this page was loaded under; the policy lets the page load from its own origin alone.
+ */
+function ownUrl(address: string): string | null {
+  if (!address.includes("/artifacts/")) return null;
+  try {
+    const url = new URL(address, "http://page.invalid");
+    return url.pathname.startsWith("/artifacts/") ? url.pathname : null;
+  } catch {
+    return null;
+  }
+}
+
+function fileName(url: string): string {
+  const name = url.slice(url.lastIndexOf("/") + 1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+export function uniqueAssets(assets: readonly Asset[]): Asset[] {
+  return assets.filter((asset, index) => assets.findIndex((other) => other.url === asset.url) === index);
+}
+
+export function readJobEvent(data: string): JobEvent {
+  const event = parse(data);
+  return {
+    job: event["job"] ? readJob(event["job"]) : null,
+    stage: text(event["stage"]),
+    progress: number(event["progress"]),
+    assets: assetsIn(event["data"]),
+  };
+}
+
+export function readHealth(value: unknown): Health {
+  const body = fields(value);
+  return {
+    ok: body["ok"] !== false,
+    degraded: body["degraded"] === true,
+    members: items(body["members"]).map(readMember),
+  };
+}
+
+function readMember(value: unknown): Member {
+  const row = fields(value);
+  return {
+    name: text(row["name"]),
+    model: text(row["model"]),
+    ok: row["ok"] !== false,
+    offline: row["offline"] === true || text(row["backend"]) === "offline",
+    detail: text(row["detail"]),
+  };
+}
+
+export function readModels(value: unknown): Model[] {
+  return items(fields(value)["data"])
+    .map((row) => text(fields(row)["id"]))
+    .filter(Boolean)
+    .map((id) => ({ id, label: id }));
+}
+
+/** The sentence inside any of the server's error shapes. */
+export function errorText(body: Fields): string {
+  const error = fields(body["error"]);
+  return text(error["message"]) || text(body["detail"]);
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
