@@ -53,6 +53,7 @@ class ServerSettings(_Group):
     cors_allowed_origins: CommaList = []
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_concurrent_turns: int = Field(default=256, ge=1)
     published_on_loopback: bool = False
 
     _lists = field_validator("allowed_hosts", "cors_allowed_origins", mode="before")(_split_commas)
@@ -118,6 +119,8 @@ class CommitteeSettings(_Group):
     max_debate_turns: int = Field(default=1, ge=0, le=2)
     ollama_keep_alive: str = "24h"
     committee_show_reasoning: Literal["off", "status", "full"] = "status"
+    stream_chunk_size_chars: int = Field(default=0, ge=0)
+    stream_chunk_interval_ms: int = Field(default=50, ge=0, le=5000)
     probe_timeout_s: float = Field(default=45.0, gt=0)
     grace_s: float = Field(default=12.0, gt=0)
     speak_idle_timeout_s: float = Field(default=60.0, gt=0)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from committee.schema import ToolSpec
+from committee import ToolSpec
 from tools.errors import ToolFailed, ToolRetry, UnknownTool
 
 log = logging.getLogger(__name__)

@@ -41,6 +41,11 @@ def principal_of(connection: HTTPConnection) -> Principal:
     return principal
 
 
+def base_url_of(connection: HTTPConnection) -> str:
+    """The address that links for this caller start with, without a trailing slash."""
+    return str(connection.state.base_url)
+
+
 @dataclass(frozen=True)
 class _Policy:
     path: re.Pattern[str]

@@ -56,8 +56,12 @@ class Gate:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         max_body_bytes: int,
+        base_url: str,
+        public_base_url: str = "",
     ) -> None:
         self._app = app
+        self._base_url = base_url
+        self._public_base_url = public_base_url.rstrip("/")
         self._authenticator = authenticator
         self._hosts = frozenset(allowed_hosts)
         self._cors_origins = frozenset(origin.rstrip("/").lower() for origin in cors_origins)
@@ -83,6 +87,7 @@ class Gate:
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                 await self._answer_preflight(headers, response)
                 return
+            scope.setdefault("state", {})["base_url"] = self._link_base(scope, headers)
             await self._authorise(scope, headers)
             await self._app(scope, await self._admit_body(scope, headers, receive), response)
         except Exception as error:
@@ -104,6 +109,15 @@ class Gate:
                 code="host_not_allowed",
                 param="Host",
             )
+
+    def _link_base(self, scope: Scope, headers: dict[str, str]) -> str:
+        """The address that links in the answer start with: where the client reached us, if a browser can go there."""
+        if self._public_base_url:
+            return self._public_base_url
+        host = headers["host"]
+        if _host_name(host) == "host.docker.internal":
+            return self._base_url
+        return f"{scope.get('scheme', 'http')}://{host}"
 
     def _check_origin(self, method: str, origin: str, headers: dict[str, str], response: _Response) -> None:
         """Let a foreign web page neither read answers nor change anything."""

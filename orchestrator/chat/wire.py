@@ -1,0 +1,166 @@
+"""OpenAI's chat completion answers as bytes: stream chunks, the whole object, usage.
+
+Content deltas are spliced between two prepared pieces of JSON, which costs a tenth of building and encoding an object;
+everything unusual goes through msgspec. No named SSE events: they break the official SDKs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from committee import Finished, MemberUsage, ToolCall
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def new_completion_id() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What all chunks of one answer share."""
+
+    model: str
+    id: str = field(default_factory=new_completion_id)
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def as_dict(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": None,
+        }
+
+
+class ChunkWriter:
+    """Encodes the chunks of one streamed answer, each a complete SSE event."""
+
+    def __init__(self, head: Head) -> None:
+        self._head = head.as_dict("chat.completion.chunk")
+        prefix = b"data: " + _encode(self._head)[:-1] + b',"choices":[{"index":0,"delta":{'
+        self._content = prefix + b'"content":'
+        self._reasoning = prefix + b'"reasoning_content":'
+        self._end = b'},"logprobs":null,"finish_reason":null}]}\n\n'
+
+    def role(self) -> bytes:
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def content(self, text: str) -> bytes:
+        return self._content + _encode(text) + self._end
+
+    def reasoning(self, text: str) -> bytes:
+        """Thoughts under both names that clients read."""
+        encoded = _encode(text)
+        return self._reasoning + encoded + b',"reasoning":' + encoded + self._end
+
+    def stage(self, committee: Mapping[str, Any], reasoning: str = "") -> bytes:
+        """The deliberation's progress as an extra field, with a line of reasoning if it is to be shown."""
+        delta = {"reasoning_content": reasoning, "reasoning": reasoning} if reasoning else {}
+        return self._chunk(delta, committee=committee)
+
+    def tool_calls(self, calls: Sequence[ToolCall]) -> bytes:
+        """Every call in two fragments, as the SDKs put them together."""
+        pieces = []
+        for index, call in enumerate(calls):
+            function = {"name": call.name, "arguments": ""}
+            pieces.append(
+                self._chunk({"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": function}]})
+            )
+            arguments = {"arguments": _encode(call.arguments).decode()}
+            pieces.append(self._chunk({"tool_calls": [{"index": index, "function": arguments}]}))
+        return b"".join(pieces)
+
+    def finish(self, reason: str, committee: Mapping[str, Any]) -> bytes:
+        return self._chunk({}, finish_reason=reason, committee=committee)
+
+    def usage(self, usage: Mapping[str, Any]) -> bytes:
+        return self._event({**self._head, "choices": [], "usage": usage})
+
+    def error(self, error: Mapping[str, Any]) -> bytes:
+        """The last thing in a stream that breaks: nothing may follow it."""
+        return self._event({"error": error})
+
+    def _chunk(
+        self,
+        delta: Mapping[str, Any],
+        *,
+        finish_reason: str | None = None,
+        committee: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunk = {**self._head, "choices": [choice]}
+        if committee is not None:
+            chunk["committee"] = committee
+        return self._event(chunk)
+
+    @staticmethod
+    def _event(data: Mapping[str, Any]) -> bytes:
+        return b"data: " + _encode(data) + b"\n\n"
+
+
+def completion(
+    head: Head,
+    *,
+    content: str | None,
+    reasoning: str,
+    tool_calls: Sequence[ToolCall],
+    finish_reason: str,
+    usage: Mapping[str, Any],
+    committee: Mapping[str, Any],
+) -> bytes:
+    """The whole answer of a request that does not stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+    if reasoning:
+        message |= {"reasoning_content": reasoning, "reasoning": reasoning}
+    if tool_calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _encode(call.arguments).decode()},
+            }
+            for call in tool_calls
+        ]
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+    return _encode({**head.as_dict("chat.completion"), "choices": [choice], "usage": usage, "committee": committee})
+
+
+def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
+    """OpenAI's usage object: everything that all members read and wrote, hidden tokens told apart."""
+    prompt = sum(member.prompt_tokens for member in members.values())
+    written = sum(member.completion_tokens for member in members.values())
+    hidden = sum(member.hidden_tokens for member in members.values())
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "completion_tokens_details": {"reasoning_tokens": hidden},
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+
+
+def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The extra field `committee`: how the answer came about."""
+    return {
+        "agreement": finished.agreement,
+        "degraded": finished.degraded,
+        "members": finished.members,
+        "speaker": finished.speaker,
+        "model": finished.model,
+        "usage": {name: dataclasses.asdict(usage) for name, usage in finished.usage.items()},
+        "causes": finished.causes,
+        "tool_results": list(tool_results),
+    }
