@@ -1,0 +1,362 @@
+"""From words to a spec: which plates and sprites a text calls for, and an honest list of what they leave out."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from orchestrator.preview import lexicon
+from orchestrator.preview.spec import FRAMINGS, MOODS, MOVES, SKIES, SPRITES, STYLES, Depiction, ShotArt, Subject
+
+_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*", re.UNICODE)
+_MAX_TEXT = 4000
+_MAX_SUBJECTS = 5
+_NEGATIONS = frozenset({"no", "without", "never"})
+_DETERMINERS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "some",
+        "my",
+        "your",
+        "his",
+        "her",
+        "its",
+        "our",
+        "their",
+        "no",
+        "every",
+        "each",
+    ]
+)
+_PREPOSITIONS = frozenset(
+    [
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "to",
+        "from",
+        "with",
+        "into",
+        "onto",
+        "over",
+        "under",
+        "above",
+        "across",
+        "through",
+        "toward",
+        "towards",
+        "along",
+        "near",
+        "for",
+        "about",
+    ]
+)
+_MOVE_CYCLE = ("drift", "push_in", "pan_right", "pull_out", "tilt_up", "pan_left", "push_in", "tilt_down")
+_FRAMING_CYCLE = ("wide", "medium", "close", "wide", "close", "medium")
+
+
+@dataclass(frozen=True)
+class _Token:
+    word: str  # as written, lower case
+    lemma: str
+    plural: bool
+    count: int | None  # a number said before it
+    negated: bool
+
+
+@dataclass
+class _Reading:
+    """What the tables found in one text."""
+
+    sprites: dict[str, Subject] = field(default_factory=dict)
+    terrains: list[str] = field(default_factory=list)
+    skies: list[str] = field(default_factory=list)
+    atmospheres: list[str] = field(default_factory=list)
+    foregrounds: list[str] = field(default_factory=list)
+    moods: list[str] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
+    drawn: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # word -> [(kind, value)] it stands for
+    undrawn: list[str] = field(default_factory=list)
+
+
+def lemma(word: str) -> tuple[str, bool]:
+    """(singular, was it a plural) for an English noun; other words come back unchanged."""
+    if word in lexicon.IRREGULAR:
+        return lexicon.IRREGULAR[word], word in ("people", "men", "women", "children", "geese", "wolves", "leaves")
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y", True
+    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        return word[:-2], True
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1], True
+    return word, False
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    count: int | None = None
+    negated = 0
+    for match in _WORD.finditer(text[:_MAX_TEXT].lower()):
+        word = re.sub(r"['’]s$", "", match.group())
+        singular, plural = lemma(word)
+        if word in lexicon.NUMBERS or word.isdigit():
+            count = lexicon.NUMBERS.get(word) or min(40, int(word[:3]))
+        negated = 3 if word in _NEGATIONS else max(0, negated - 1)
+        if word in ("and", "but", "with"):
+            negated = 0
+        tokens.append(_Token(word, singular, plural, count, negated > 0))
+        if word not in lexicon.NUMBERS and not word.isdigit() and word not in lexicon.ADJECTIVES:
+            count = None
+    return tokens
+
+
+def _read(text: str) -> _Reading:
+    reading = _Reading()
+    tokens = _tokens(text)
+    for position, token in enumerate(tokens):
+        if token.negated:
+            continue
+        hits = _match(token, reading)
+        if hits:
+            reading.drawn.setdefault(token.word, []).extend(hits)
+        elif _noun_like(tokens, position) and token.word not in reading.undrawn:
+            reading.undrawn.append(token.word)
+    return reading
+
+
+def _match(token: _Token, reading: _Reading) -> list[tuple[str, str]]:
+    """Look one word up in every table; returns the (kind, value) pairs a viewer should be able to point at."""
+    name = token.lemma
+    hits: list[tuple[str, str]] = []
+    sprite = lexicon.SPRITES.get(name)
+    if sprite and sprite[0] in SPRITES:
+        _add_sprite(reading, token, *sprite)
+        hits.append(("sprite", sprite[0]))
+    for kind, table, found in (
+        ("terrain", lexicon.TERRAINS, reading.terrains),
+        ("sky", lexicon.SKIES, reading.skies),
+        ("atmosphere", lexicon.ATMOSPHERES, reading.atmospheres),
+        ("foreground", lexicon.FOREGROUNDS, reading.foregrounds),
+    ):
+        value = table.get(name) or table.get(token.word)
+        if value:
+            found.append(value)
+            hits.append((kind, value))
+    for table, found in ((lexicon.MOODS, reading.moods), (lexicon.STYLES, reading.styles)):
+        value = table.get(token.word)
+        if value:
+            found.append(value)
+    return [] if token.word in lexicon.ADJECTIVES else hits
+
+
+def _add_sprite(reading: _Reading, token: _Token, sprite: str, pose: str) -> None:
+    if token.count and not (token.count == 1 and token.plural):
+        count = token.count
+    else:
+        crowd = token.plural or token.lemma in ("people", "flock", "crowd", "fish")
+        count = lexicon.CROWDS.get(sprite, 2) if crowd else 1
+    before = reading.sprites.get(sprite)
+    if before is not None:
+        count, pose = max(count, before.count), pose or before.pose
+    reading.sprites[sprite] = Subject(sprite, min(count, 40), pose)
+
+
+def _noun_like(tokens: list[_Token], position: int) -> bool:
+    """A word that names a thing, by its neighbours: after a determiner, preposition or adjective, or a bare plural."""
+    token = tokens[position]
+    word = token.word
+    if len(word) < 3 or word.isdigit() or word in lexicon.FUNCTION_WORDS | lexicon.FILM_WORDS | lexicon.ADJECTIVES:
+        return False
+    if word in lexicon.VERBS or word in lexicon.MOODS or word in lexicon.STYLES or token.lemma in lexicon.FILM_WORDS:
+        return False
+    if word.endswith("ly") or (word.endswith(("ing", "ed")) and not _after(tokens, position, _DETERMINERS | {"of"})):
+        return word == "computing"
+    if position == 0:
+        return True
+    if _after(tokens, position, _DETERMINERS | _PREPOSITIONS | lexicon.ADJECTIVES | {"and"}):
+        return True
+    # "detective enters": an s-form after a singular noun is its verb, not a plural
+    return not token.plural or tokens[position - 1].plural or tokens[position - 1].word in lexicon.VERBS
+
+
+def _after(tokens: list[_Token], position: int, words: Iterable[str]) -> bool:
+    return position > 0 and (tokens[position - 1].word in words or tokens[position - 1].word in lexicon.NUMBERS)
+
+
+def _named(text: str | None, table: dict[str, str], allowed: tuple[str, ...]) -> str | None:
+    """The value a caller asked for by name or by one of its words, e.g. "Close-up" or "late evening"."""
+    if not text:
+        return None
+    plain = text.strip().lower().replace("-", "_").replace(" ", "_")
+    if plain in allowed:
+        return plain
+    for word in _WORD.findall(text.lower()):
+        for form in (word, lemma(word)[0], *word.split("-")):
+            if form in table:
+                return table[form]
+    return None
+
+
+def move_named(text: str | None) -> str | None:
+    """The camera move in words such as "Slow dolly in" or "PUSH IN + PAN RIGHT" (the first one counts)."""
+    if not text:
+        return None
+    plain = re.sub(r"[^a-z]+", " ", text.lower())
+    found = []
+    for move, pattern in (
+        ("push_in", r"(push|dolly|zoom|track|move)(es|s|ing)? (slowly )?(in|forward|toward)|closer"),
+        ("pull_out", r"(pull|dolly|zoom|track|move)(es|s|ing)? (slowly )?(out|back|away)"),
+        ("pan_left", r"(pan|truck|slide|track|drift)(s|ning|ing)? (to the )?left"),
+        ("pan_right", r"(pan|truck|slide|track|drift)(s|ning|ing)? (to the )?right|\bpan\b(?! (to the )?left)"),
+        ("tilt_up", r"(tilt|crane|pedestal|boom)(s|ing)? up|\brise\b"),
+        ("tilt_down", r"(tilt|crane|pedestal|boom)(s|ing)? down|\bdescend\b"),
+        ("drift", r"drift|float|handheld|orbit"),
+        ("hold", r"\b(hold|static|still|locked|fixed)\b"),
+    ):
+        match = re.search(pattern, plain)
+        if match:
+            found.append((match.start(), move))
+    return min(found)[1] if found else None
+
+
+def choose_art(
+    text: str,
+    *,
+    seed: int,
+    style: str = "",
+    shot_index: int = 0,
+    framing: str | None = None,
+    move: str | None = None,
+    time_of_day: str | None = None,
+    mood: str | None = None,
+    title: str = "",
+    caption: str = "",
+    duration_s: float = 4.0,
+    context: str = "",
+) -> tuple[ShotArt, Depiction]:
+    """Choose plates and sprites for a text, and say which of its nouns they show.
+
+    `context` (the whole film's idea) fills in place, hour and subject where the shot's own text names none. Free
+    wording is fine for style, framing, move, time_of_day and mood. Text that no plate fits gives a board: palette,
+    horizon and silhouettes with the text as a note, rather than a wrong picture.
+    """
+    reading, around = _read(text), _read(context)
+    rng = random.Random(f"{seed}:choose")
+    own = bool(reading.sprites or reading.terrains or reading.foregrounds)
+    board = not own and not (around.sprites or around.terrains)
+    sprites = reading.sprites or ({} if reading.terrains and reading.undrawn else around.sprites)
+    subjects = tuple(list(sprites.values())[:_MAX_SUBJECTS])
+    terrain = _terrain(reading, around, subjects)
+    sky = _sky(reading, around, terrain, time_of_day)
+    terrain = _fit_terrain(terrain, sky, subjects)
+    chosen_mood = _named(mood, lexicon.MOODS, MOODS) or _first(reading.moods, around.moods) or "neutral"
+    chosen_style = _named(style, lexicon.STYLES, STYLES) or _first(reading.styles, around.styles) or "illustration"
+    art = ShotArt(
+        seed=seed,
+        duration_s=duration_s,
+        sky=sky,
+        terrain=terrain,
+        foreground=_foreground(reading, around, terrain, rng, chosen_style),
+        subjects=subjects,
+        atmosphere=_atmosphere(reading, around, terrain, sky, chosen_style),
+        mood=chosen_mood,
+        style=chosen_style,
+        framing=_named(framing, lexicon.FRAMINGS, FRAMINGS) or _FRAMING_CYCLE[shot_index % len(_FRAMING_CYCLE)],
+        move=move_named(move) or (move if move in MOVES else _MOVE_CYCLE[(shot_index + seed) % len(_MOVE_CYCLE)]),
+        title=title,
+        caption=caption,
+        board=board,
+        note=" ".join(text.split())[:240] if board else "",
+    )
+    return art, _depiction(art, reading)
+
+
+def _first(*lists: list[str]) -> str | None:
+    return next((items[0] for items in lists if items), None)
+
+
+def _terrain(reading: _Reading, around: _Reading, subjects: tuple[Subject, ...]) -> str:
+    for found in (reading.terrains, around.terrains):
+        if found:
+            return min(found, key=lexicon.STRONG_TERRAINS.index)
+    return next(
+        (lexicon.SPRITE_TERRAIN[subject.sprite] for subject in subjects if subject.sprite in lexicon.SPRITE_TERRAIN),
+        "meadow" if {"grass", "flowers"} & set(reading.foregrounds) else "horizon",
+    )
+
+
+def _sky(reading: _Reading, around: _Reading, terrain: str, time_of_day: str | None) -> str:
+    natural = lexicon.TERRAIN_SKY[terrain]
+    if natural in ("underwater", "space"):
+        return natural
+    asked = _named(time_of_day, lexicon.SKIES, SKIES)
+    for found in ([asked] if asked else [], reading.skies, around.skies):
+        skies = [sky for sky in found if sky not in ("underwater",)]
+        if skies:
+            # the hour matters more than the weather, except for storms
+            return "storm" if "storm" in skies else next((s for s in skies if s != "overcast"), skies[0])
+    return natural
+
+
+def _fit_terrain(terrain: str, sky: str, subjects: tuple[Subject, ...]) -> str:
+    """In space there is no meadow: the land becomes a planet's unless the text named a place."""
+    del subjects
+    return "orbit" if sky == "space" and terrain == "horizon" else terrain
+
+
+def _foreground(reading: _Reading, around: _Reading, terrain: str, rng: random.Random, style: str) -> str:
+    allowed = lexicon.TERRAIN_FOREGROUND[terrain]
+    asked = _first(reading.foregrounds, around.foregrounds if not reading.terrains else [])
+    if asked:
+        return asked
+    if style == "minimal" or allowed == ("none",):
+        return "none"
+    return allowed[0] if rng.random() < 0.6 else rng.choice(allowed)
+
+
+def _atmosphere(reading: _Reading, around: _Reading, terrain: str, sky: str, style: str) -> tuple[str, ...]:
+    found = list(dict.fromkeys(reading.atmospheres or around.atmospheres))
+    if terrain in ("seabed",):
+        return ("bubbles",)
+    if terrain in ("room", "diner", "orbit"):
+        return tuple(item for item in found if item in ("rain", "snow", "dust"))
+    if terrain == "snow" and "rain" in found:
+        found = [item for item in found if item != "rain"]
+    if not found and style != "minimal":
+        found = {
+            "meadow": ["fireflies" if sky == "night" else "pollen"],
+            "forest": ["fireflies" if sky == "night" else "pollen"],
+            "village": ["pollen"],
+            "snow": ["snow"],
+            "desert": ["dust"],
+            "lake": ["fog"] if sky in ("dawn", "overcast") else [],
+            "horizon": ["dust"],
+        }.get(terrain, [])
+        if sky == "storm":
+            found = ["rain"]
+    return tuple(found[:3])
+
+
+def _depiction(art: ShotArt, reading: _Reading) -> Depiction:
+    """A word counts as drawn only if what it stands for is in the final spec."""
+    present = {
+        ("terrain", art.terrain),
+        ("sky", art.sky),
+        ("foreground", art.foreground),
+        *(("atmosphere", item) for item in art.atmosphere),
+        *(("sprite", subject.sprite) for subject in art.subjects),
+    }
+    depicted, missing = [], []
+    for word, hits in reading.drawn.items():
+        (depicted if any(hit in present for hit in hits) else missing).append(word)
+    return Depiction(depicted, missing + [word for word in reading.undrawn if word not in depicted])

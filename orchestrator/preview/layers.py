@@ -1,0 +1,134 @@
+"""The multiplane stand: cached plates and live sprites, ordered from back to front, and the stage they are painted for.
+
+Stage coordinates: the picture is 1 high and `aspect` wide, y grows downwards. Nothing here knows pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import skia
+
+from orchestrator.preview.brush import Brush
+from orchestrator.preview.camera import Camera
+from orchestrator.preview.palette import Palette, grade_for, palette_for
+from orchestrator.preview.spec import ShotArt
+
+Paint = Callable[[skia.Canvas], None]
+LivePaint = Callable[[skia.Canvas, float], None]
+
+_HORIZONS = {"wide": 0.66, "medium": 0.62, "close": 0.57}
+_ZOOMS = {"wide": 0.8, "medium": 1.25, "close": 2.0}
+
+
+@dataclass(frozen=True)
+class Sway:
+    """Motion inside a plate, by shifting its rows: `grass` is rooted at the bottom, `water` ripples."""
+
+    kind: str
+    amount: float  # stage heights at the most
+    period_s: float = 4.0
+    phase: float = 0.0
+
+    def shift(self, v: float, t: float) -> float:
+        """Sideways shift of the row at v (0 top, 1 bottom)."""
+        angle = 2 * math.pi * t / self.period_s + self.phase
+        if self.kind == "water":
+            return self.amount * (0.25 + 0.75 * v) * math.sin(angle + 26 * v**0.6)
+        bend = (1 - v) ** 1.7
+        return self.amount * bend * (math.sin(angle) + 0.4 * math.sin(2.3 * angle + 1.3))
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A picture painted once per shot and moved by the camera. Overscan is added around `top`..`bottom` as needed."""
+
+    depth: float
+    top: float
+    bottom: float
+    paint: Paint
+    opaque: bool = False
+    blur: float = 0.0  # gaussian sigma, stage heights
+    sway: Sway | None = None
+    drift: float = 0.0  # stage heights per second, to the right
+    bob: float = 0.0  # vertical swell, stage heights
+    detail: float = 1.0  # resolution relative to the picture
+
+
+@dataclass(frozen=True)
+class Live:
+    """Something drawn anew in every frame, in stage coordinates of its depth."""
+
+    depth: float
+    paint: LivePaint
+
+
+Layer = Plate | Live
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every painter needs to know about the shot: shape, light, camera height, where the subject stands."""
+
+    art: ShotArt
+    aspect: float
+    camera: Camera
+    palette: Palette
+    brush: Brush
+    horizon: float  # stage y
+    zoom: float  # how large things on the ground are; 1.25 is a medium shot
+    side: float  # stage x of the subject
+    unit: float  # shrinks things in portrait pictures
+    sun: tuple[float, float]
+    flip: bool = field(default=False)
+
+    def rng(self, name: str) -> random.Random:
+        """Random numbers for one painter; another painter's use never shifts them."""
+        return random.Random(f"{self.art.seed}:{name}")
+
+    def numbers(self, name: str) -> np.random.Generator:
+        digest = hashlib.sha256(f"{self.art.seed}:{name}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+    @property
+    def ground(self) -> float:
+        """Where a standing subject's feet are."""
+        low = {"wide": 0.40, "medium": 0.55, "close": 0.86}[self.art.framing]
+        return self.horizon + (1 - self.horizon) * low
+
+    def span(self, depth: float) -> tuple[float, float]:
+        """Left and right end of a full-width plate of this depth, overscan included."""
+        margin, _ = self.camera.margin(depth)
+        return -margin - 0.02, self.aspect + margin + 0.02
+
+
+def stage_for(art: ShotArt, aspect: float) -> Stage:
+    """Place the camera. Consecutive seeds give different heights and sides even for the same framing."""
+    rng = random.Random(f"{art.seed}:stage")
+    unit = min(1.0, aspect / 1.35)
+    palette = palette_for(art.sky)
+    horizon = _HORIZONS[art.framing] + rng.uniform(-0.045, 0.035)
+    flip = rng.random() < 0.5
+    side = aspect * (rng.uniform(0.30, 0.40) if flip else rng.uniform(0.60, 0.70))
+    if art.framing == "close":
+        side = aspect * (0.5 + (side / aspect - 0.5) * 0.6)
+    sun_x = aspect - side + rng.uniform(-0.06, 0.06) * aspect
+    sun_y = horizon - max(palette.sun_height, 0.0) * rng.uniform(0.9, 1.1)
+    return Stage(
+        art=art,
+        aspect=aspect,
+        camera=Camera(art.move, art.duration_s, reach=unit),
+        palette=palette,
+        brush=Brush(palette, grade_for(art.style, art.mood)),
+        horizon=horizon,
+        zoom=_ZOOMS[art.framing] * unit,
+        side=side,
+        unit=unit,
+        sun=(sun_x, sun_y),
+        flip=flip,
+    )

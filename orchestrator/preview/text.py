@@ -1,0 +1,186 @@
+"""Lettering: our own two families, measured and wrapped so that no line leaves its box.
+
+EB Garamond for titles, Inter for captions; a character neither has is looked up in the system's fonts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import skia
+
+from orchestrator.preview.brush import Brush
+from orchestrator.preview.camera import ease
+
+_FONTS = Path(__file__).parent / "fonts"
+_FILES = {"serif": "EBGaramond-Regular.ttf", "sans": "Inter-Regular.ttf", "bold": "Inter-SemiBold.ttf"}
+_REFERENCE = 100.0  # fonts are set at this size and scaled: hinting never changes a layout
+_lock = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def _typeface(family: str) -> skia.Typeface:
+    with _lock:
+        return skia.Typeface.MakeFromFile(str(_FONTS / _FILES[family]))
+
+
+@lru_cache(maxsize=512)
+def _fallback(character: str) -> skia.Typeface | None:
+    return skia.FontMgr().matchFamilyStyleCharacter("", skia.FontStyle(), [], ord(character))
+
+
+def _font(typeface: skia.Typeface) -> skia.Font:
+    font = skia.Font(typeface, _REFERENCE)
+    font.setSubpixel(True)
+    font.setHinting(skia.FontHinting.kNone)
+    font.setLinearMetrics(True)
+    return font
+
+
+@lru_cache(maxsize=256)
+def _runs(text: str, family: str) -> tuple[tuple[str, skia.Font, float], ...]:
+    """The text cut where the font changes: (piece, font, advance at the reference size)."""
+    own = _font(_typeface(family))
+    runs: list[tuple[str, skia.Font]] = []
+    for character in text:
+        font = own
+        if not character.isspace() and own.textToGlyphs(character) == [0]:
+            other = _fallback(character)
+            font = _font(other) if other is not None else own
+        if runs and runs[-1][1].getTypeface().uniqueID() == font.getTypeface().uniqueID():
+            runs[-1] = (runs[-1][0] + character, runs[-1][1])
+        else:
+            runs.append((character, font))
+    return tuple((piece, font, font.measureText(piece)) for piece, font in runs)
+
+
+def text_width(text: str, size: float, family: str = "sans", spacing: float = 0.0) -> float:
+    """Width of one line in the unit of `size`; `spacing` is added after every character but the last."""
+    width = sum(advance for _, _, advance in _runs(text, family)) * size / _REFERENCE
+    return width + spacing * max(0, len(text) - 1)
+
+
+def draw_text(
+    canvas: skia.Canvas, text: str, x: float, y: float, size: float, paint: skia.Paint, family: str = "sans"
+) -> None:
+    """One line with its baseline's left end at (x, y)."""
+    canvas.save()
+    canvas.translate(x, y)
+    canvas.scale(size / _REFERENCE, size / _REFERENCE)
+    at = 0.0
+    for piece, font, advance in _runs(text, family):
+        canvas.drawString(piece, at, 0, font, paint)
+        at += advance
+    canvas.restore()
+
+
+def draw_spaced(
+    canvas: skia.Canvas, text: str, x: float, y: float, size: float, spacing: float, paint: skia.Paint, family: str
+) -> None:
+    for character in text:
+        draw_text(canvas, character, x, y, size, paint, family)
+        x += text_width(character, size, family) + spacing
+
+
+def ellipsize(text: str, width: float, size: float, family: str = "sans") -> str:
+    """The text if it fits, else its longest beginning that fits with an ellipsis."""
+    if text_width(text, size, family) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text_width(text[:middle].rstrip() + "…", size, family) <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + "…"
+
+
+def wrap(text: str, width: float, size: float, lines: int, family: str = "sans") -> list[str]:
+    """At most `lines` lines that fit; an ellipsis says where text was left out. Long words are cut, never spilled."""
+    words = " ".join(text.split()).split(" ")
+    result: list[str] = []
+    while words and words != [""]:
+        if len(result) == lines - 1:
+            result.append(ellipsize(" ".join(words), width, size, family))
+            break
+        count = 1
+        while count < len(words) and text_width(" ".join(words[: count + 1]), size, family) <= width:
+            count += 1
+        result.append(ellipsize(" ".join(words[:count]), width, size, family))
+        words = words[count:]
+    return result
+
+
+def _title_alpha(t: float, duration_s: float) -> float:
+    """Fades in after a beat, stays, and is gone shortly before the cut."""
+    fade = min(0.9, duration_s * 0.22)
+    start = min(0.35, duration_s * 0.08)
+    end = min(duration_s - start, 5.5)
+    return min(ease((t - start) / fade), ease((end - t) / fade))
+
+
+def draw_title(canvas: skia.Canvas, brush: Brush, title: str, aspect: float, t: float, duration_s: float) -> None:
+    """A letter-spaced serif card, spreading slightly while it is up."""
+    alpha = _title_alpha(t, duration_s)
+    if alpha <= 0.002:
+        return
+    lines, size, spacing = _fit_title(title.upper(), aspect * 0.84)
+    spacing *= 1.0 + 0.05 * t / max(duration_s, 0.1)
+    y = 0.40 - 0.62 * size * (len(lines) - 1)
+    for line in lines:
+        width = text_width(line, size, "serif", spacing)
+        x = (aspect - width) / 2
+        shade = brush.fill("#120a14", 0.55 * alpha)
+        shade.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, _REFERENCE * 0.10))
+        draw_spaced(canvas, line, x, y + 0.004, size, spacing, shade, "serif")
+        draw_spaced(canvas, line, x, y, size, spacing, brush.fill("#fff6e6", alpha), "serif")
+        y += size * 1.28
+
+
+def _fit_title(title: str, width: float) -> tuple[list[str], float, float]:
+    """Lines, size and spacing: the largest lettering whose lines all fit."""
+    for size, count in ((0.098, 1), (0.084, 1), (0.084, 2), (0.066, 2), (0.055, 3), (0.042, 4), (0.03, 4)):
+        spacing = size * 0.34
+        room = width - spacing * 2
+        lines = _balance(title, room, size, spacing, count)
+        if lines is not None:
+            return lines, size, spacing
+    size = 0.03
+    return [ellipsize(title, width * 0.6, size, "serif")], size, size * 0.3
+
+
+def _balance(title: str, width: float, size: float, spacing: float, count: int) -> list[str] | None:
+    lines: list[str] = []
+    for word in title.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size, "serif", spacing) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+        if text_width(lines[-1], size, "serif", spacing) > width or len(lines) > count:
+            return None
+    return lines
+
+
+def draw_caption(canvas: skia.Canvas, brush: Brush, caption: str, aspect: float) -> None:
+    """A lower third: at most two lines on a soft dark band, inside the title-safe area."""
+    size = 0.038 * min(1.0, aspect / 1.2)
+    lines = wrap(caption, aspect * 0.82, size, 2)
+    _draw_lines(canvas, brush, lines, aspect, size)
+
+
+def _draw_lines(canvas: skia.Canvas, brush: Brush, lines: Sequence[str], aspect: float, size: float) -> None:
+    leading = size * 1.35
+    y = 0.93 - leading * (len(lines) - 1)
+    for line in lines:
+        width = text_width(line, size)
+        x = (aspect - width) / 2
+        pad = size * 0.5
+        band = skia.RRect.MakeRectXY(skia.Rect(x - pad, y - size * 1.02, x + width + pad, y + size * 0.42), pad, pad)
+        canvas.drawRRect(band, brush.fill("#08070c", 0.55))
+        draw_text(canvas, line, x, y, size, brush.fill("#ffffff", 0.97))
+        y += leading
