@@ -3,7 +3,8 @@
 OrchestratorError
 ├── BadRequest            400  the request itself is wrong; `param` names the field
 │   ├── PayloadTooLarge   413
-│   └── UnsupportedMedia  415
+│   ├── UnsupportedMedia  415
+│   └── Unprocessable     422
 ├── Unauthorized          401
 ├── Forbidden             403
 ├── NotFound              404  also a LookupError, so that tools need not know us
@@ -60,6 +61,12 @@ class UnsupportedMedia(BadRequest):
     """The request's content type or encoding is not supported."""
 
     code = "unsupported_media_type"
+
+
+class Unprocessable(BadRequest):
+    """The request is well formed but contradicts an earlier one."""
+
+    code = "unprocessable"
 
 
 class Unauthorized(OrchestratorError):

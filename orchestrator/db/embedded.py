@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import shutil
 import signal
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -105,9 +108,9 @@ class EmbeddedPostgres:
         delay_s = 0.0
         while True:
             started = time.monotonic()
-            while self._server is not None and self._server.poll() is None:
-                await asyncio.sleep(_POLL_S)
-            code = None if self._server is None else self._server.returncode
+            assert self._server is not None
+            await _until(partial(_ended, self._server), step_s=_POLL_S)
+            code = self._server.returncode
             log.error("Postgres ended unexpectedly and is started again", extra={"exit_code": code})
             if time.monotonic() - started > _MAX_RESTART_DELAY_S:
                 delay_s = 0.0
@@ -236,9 +239,22 @@ async def _end(server: subprocess.Popen[bytes]) -> None:
         if server.poll() is not None:
             return
         server.send_signal(signum)
-        deadline = time.monotonic() + patience_s
-        while server.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        if await _until(partial(_ended, server), timeout_s=patience_s):
+            return
+
+
+def _ended(server: subprocess.Popen[bytes]) -> bool:
+    return server.poll() is not None
+
+
+async def _until(holds: Callable[[], bool], *, timeout_s: float = math.inf, step_s: float = 0.01) -> bool:
+    """Whether `holds` came true in time; neither a process's end nor a file's can be awaited portably."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(step_s)
+    return True
 
 
 async def _clear_remains(home: Home, sockets: Path) -> None:
@@ -254,11 +270,7 @@ async def _clear_remains(home: Home, sockets: Path) -> None:
             for pid in living:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signum)
-        deadline = time.monotonic() + patience_s
-        while living and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-            living = _processes_in(home.cluster)
-        if not living:
+        if await _until(lambda: not _processes_in(home.cluster), timeout_s=patience_s, step_s=0.05):
             break
     else:
         raise ConfigurationError(f"Processes {living} still work in {home.cluster} and cannot be ended.")

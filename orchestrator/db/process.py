@@ -42,4 +42,5 @@ def _become(uid: int, gid: int, signum: int, parent: int, argv: list[str]) -> No
 
 
 if __name__ == "__main__":
-    _become(*map(int, sys.argv[1:5]), sys.argv[5:])
+    _uid, _gid, _signum, _parent = map(int, sys.argv[1:5])
+    _become(_uid, _gid, _signum, _parent, sys.argv[5:])
