@@ -33,6 +33,7 @@ from orchestrator.errors import (
     StorageFull,
     Unauthorized,
     Unavailable,
+    Unprocessable,
     UnsupportedMedia,
 )
 
@@ -53,6 +54,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (PayloadTooLarge, 413, _INVALID),
     (UnsupportedMedia, 415, _INVALID),
     (RequestTimeout, 408, _INVALID),
+    (Unprocessable, 422, _INVALID),
     (BadRequest, 400, _INVALID),
     (Unauthorized, 401, _INVALID),
     (Forbidden, 403, "permission_error"),
