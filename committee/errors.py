@@ -14,6 +14,7 @@ CommitteeError
     ├── MemberFailed         the server failed (5xx, or an error inside the stream)
     ├── StreamCut            the stream ended before it said that it was done
     ├── BadAnswer            the answer is not what was asked for
+    │   └── WrongModel           another model answered than the one that was asked
     ├── EmptyAnswer          the answer has no text
     └── AnswerTooLarge       the answer is larger than any honest one
 
@@ -121,6 +122,13 @@ class BadAnswer(MemberError):
 
     code = "malformed"
     retryable = True
+
+
+class WrongModel(BadAnswer):
+    """Another model answered than the one that was asked."""
+
+    code = "wrong_model"
+    retryable = False
 
 
 class EmptyAnswer(MemberError):

@@ -123,6 +123,7 @@ class MemberConfig:
     api: "auto" looks for Ollama, then for an OpenAI-compatible server, else stands in offline. `also_try` are further
     addresses for "auto" (one Ollama may host both members). `model_variable` and `url_variable` are named in messages
     for humans. num_ctx is one constant for every request: another value makes Ollama load the model anew.
+    look_again_s: how often "auto" looks for a server while it stands in.
     """
 
     name: str
@@ -137,7 +138,7 @@ class MemberConfig:
     url_variable: str = ""
     connect_s: float = 2.0
     cold_load_s: float = 180.0
-    retry_after_s: float = 10.0
+    look_again_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

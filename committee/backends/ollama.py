@@ -1,0 +1,425 @@
+"""A member that is served by Ollama, through its native API.
+
+Native, because the OpenAI-compatible side of Ollama cannot set the context size. An own client, because a stream that
+ends without `done: true` must be a failure, over-long prompts must be refused instead of silently cut (`truncate`,
+`shift`), and ids of tool calls must survive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from committee.backends.wire import ModelServer, error_from
+from committee.errors import BadAnswer, MemberError, ModelMissing, StreamCut, WrongModel
+from committee.prompts import wire_name
+from committee.schema import (
+    ChatRequest,
+    Delta,
+    Done,
+    FinishReason,
+    MemberConfig,
+    MemberHealth,
+    Message,
+    Think,
+    ToolCall,
+    ToolSpec,
+)
+
+log = logging.getLogger(__name__)
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)\b", re.IGNORECASE)
+
+
+class _Function(msgspec.Struct):
+    name: str = ""
+    arguments: dict[str, Any] | str | None = None
+
+
+class _Call(msgspec.Struct):
+    function: _Function
+    id: str | None = None
+
+
+class _Reply(msgspec.Struct):
+    content: str = ""
+    thinking: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Line(msgspec.Struct):
+    model: str = ""
+    message: _Reply | None = None
+    done: bool = False
+    done_reason: str | None = None
+    prompt_eval_count: int = 0
+    eval_count: int = 0
+    error: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class OllamaMember:
+    """Implements the `ChatBackend` port on one Ollama server."""
+
+    stand_in = False
+
+    def __init__(self, config: MemberConfig, *, server: ModelServer | None = None) -> None:
+        self.name = config.name
+        self.model = config.model
+        self._config = config
+        self._server = server or ModelServer(config.base_url, connect_s=config.connect_s)
+        self._family = family(config.model)
+        self._thinks: bool | None = None
+        self._in_flight = 0
+        # A top-level field of every request; inside `options` Ollama ignores it.
+        self._keep_alive = _duration(config.keep_alive)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self._in_flight += 1
+        try:
+            try:
+                async with aclosing(self._stream(request)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except ModelMissing:
+                # Nothing was said yet: a missing model is the server's first word. Perhaps another tag is there.
+                await self.resolve()
+            async with aclosing(self._stream(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        finally:
+            self._in_flight -= 1
+
+    async def resolve(self) -> None:
+        """Find the installed model to use: the configured tag, else the best one of its family.
+
+        Raises ModelMissing, naming the variable and the command, when there is none; MemberError when nothing answers.
+        """
+        installed = await self._installed()
+        chosen = choose_model(self._config.model, installed)
+        if chosen is None:
+            raise ModelMissing(self._missing())
+        if chosen != self.model or self._thinks is None:
+            if not _same_tag(chosen, self._config.model):
+                log.warning(
+                    "the configured model is not installed; another one of its family answers",
+                    extra={"member": self.name, "configured": self._config.model, "model": chosen},
+                )
+            self.model = chosen
+            await self._learn(installed.get(chosen, {}))
+
+    async def health(self) -> MemberHealth:
+        try:
+            installed, running = await asyncio.gather(self._installed(), self._running())
+        except MemberError as error:
+            return self._health(reachable=False, note=error.message)
+        chosen = choose_model(self._config.model, installed)
+        if chosen is None:
+            return self._health(reachable=True, note=self._missing(), missing=True)
+        loaded = next((entry for entry in running if _same_tag(str(entry.get("name")), chosen)), None)
+        context = _positive(loaded.get("context_length")) if loaded else None
+        notes = []
+        if not _same_tag(chosen, self._config.model):
+            notes.append(f"{self._config.model} is not installed; {chosen} of the same family answers.")
+        if context is not None and context < self._config.num_ctx:
+            notes.append(f"Loaded with a context of {context} tokens; {self._config.num_ctx} are configured.")
+        return self._health(
+            reachable=True, model=chosen, loaded=loaded is not None, context=context,
+            vram=_positive(loaded.get("size_vram")) if loaded else None, note=" ".join(notes),
+        )  # fmt: skip
+
+    async def preload(self, *, timeout_s: float | None = None) -> None:
+        """Load the model with the context size that all requests will use. Raises MemberError."""
+        options = {"num_ctx": self._config.num_ctx}
+        body = {
+            "model": self.model,
+            "messages": [],
+            "stream": False,
+            "keep_alive": self._keep_alive,
+            "options": options,
+        }
+        await self._server.post("/api/chat", body, timeout_s=timeout_s or self._config.cold_load_s)
+
+    async def aclose(self) -> None:
+        await self._server.aclose()
+
+    # -- one request ------------------------------------------------------------------------------------------------
+
+    async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        answer = _Answer(self.model)
+        source = self._server.lines(
+            "/api/chat",
+            self._body(request),
+            request,
+            patience_s=self._config.cold_load_s,
+            still_busy=self._still_busy,
+        )
+        async with aclosing(source) as reads:
+            async for lines in reads:
+                delta, done = answer.read(lines)
+                if delta is not None:
+                    yield delta
+                if done is not None:
+                    await _drain(reads)
+                    yield Delta(done=done)
+                    return
+        raise StreamCut("The answer ended without being finished.")
+
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
+        options: dict[str, Any] = {"num_ctx": self._config.num_ctx}
+        for key, value in (
+            ("temperature", request.temperature),
+            ("top_p", request.top_p),
+            ("seed", request.seed),
+            ("num_predict", request.max_tokens),
+            ("stop", list(request.stop) or None),
+        ):
+            if value is not None:
+                options[key] = value
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [_message(message) for message in request.messages],
+            "stream": True,
+            "truncate": False,
+            "shift": False,
+            "keep_alive": self._keep_alive,
+            "options": options,
+        }
+        if (think := self._think(request.think)) is not None:
+            body["think"] = think
+        if request.response_schema is not None:
+            body["format"] = request.response_schema
+        elif request.tools:
+            body["tools"] = [_tool(tool) for tool in request.tools]
+        return body
+
+    def _think(self, wanted: Think | None) -> bool | str | None:
+        """gpt-oss takes a level and never `false` (that would put grammar before its channel header); others a flag,
+        and only if they can think at all."""
+        if self._family == "gpt-oss":
+            return "low" if wanted in (None, "off") else wanted
+        if wanted is None or not (self._family == "qwen3" if self._thinks is None else self._thinks):
+            return None
+        return wanted != "off"
+
+    async def _still_busy(self) -> bool:
+        """Why there may be no byte yet: the model is being loaded, or another request of ours is in front."""
+        try:
+            running = await self._running()
+        except MemberError:
+            return False
+        loaded = any(_same_tag(str(entry.get("name")), self.model) for entry in running)
+        return not loaded or self._in_flight > 1
+
+    # -- what the server has ----------------------------------------------------------------------------------------
+
+    async def _installed(self) -> dict[str, Mapping[str, Any]]:
+        return {str(entry.get("name")): entry for entry in _models(await self._server.get("/api/tags"))}
+
+    async def _running(self) -> list[Mapping[str, Any]]:
+        return _models(await self._server.get("/api/ps"))
+
+    async def _learn(self, entry: Mapping[str, Any]) -> None:
+        """Family and whether it can think, from the tag list or, on older servers, from the model's card."""
+        details = entry.get("details")
+        named = str(details.get("family") or "") if isinstance(details, Mapping) else ""
+        self._family = "gpt-oss" if "gptoss" in named or "gpt-oss" in self.model else family(self.model)
+        capabilities = entry.get("capabilities")
+        if not isinstance(capabilities, list):
+            try:
+                card = await self._server.post("/api/show", {"model": self.model})
+            except MemberError:
+                return
+            capabilities = card.get("capabilities") if isinstance(card, Mapping) else None
+        if isinstance(capabilities, list):
+            self._thinks = "thinking" in capabilities
+
+    def _missing(self) -> str:
+        config = self._config
+        variable = f", or set {config.model_variable} to an installed model" if config.model_variable else ""
+        return (
+            f"{config.model} is not installed on {self._server.base_url}, nor another model of its family."
+            f" Run `ollama pull {config.model}`{variable}."
+        )
+
+    def _health(
+        self, *, reachable: bool, model: str | None = None, loaded: bool | None = None, context: int | None = None,
+        vram: int | None = None, note: str = "", missing: bool = False,
+    ) -> MemberHealth:  # fmt: skip
+        return MemberHealth(
+            name=self.name, kind="ollama", base_url=self._server.base_url, configured_model=self._config.model,
+            model=None if missing else model or self.model, reachable=reachable, loaded=loaded,
+            context_length=context, size_vram=vram, note=note,
+        )  # fmt: skip
+
+
+def family(model: str) -> str:
+    """ "qwen3" of "qwen3:32b-q4_K_M", also behind a registry's path."""
+    return model.rpartition("/")[2].partition(":")[0].lower()
+
+
+def choose_model(configured: str, installed: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The installed tag to use for `configured`: itself, else of its family, the same size first, then the largest."""
+    for name in installed:
+        if _same_tag(name, configured):
+            return name
+    relatives = [name for name, entry in installed.items() if _related(configured, name, entry)]
+    wanted = _size(configured, {})
+    relatives.sort(key=lambda name: (_size(name, installed[name]) != wanted, -_size(name, installed[name]), name))
+    return relatives[0] if relatives else None
+
+
+def _related(configured: str, name: str, entry: Mapping[str, Any]) -> bool:
+    capabilities = entry.get("capabilities")
+    if isinstance(capabilities, list) and "completion" not in capabilities:
+        return False
+    return family(name) == family(configured)
+
+
+def _size(name: str, entry: Mapping[str, Any]) -> float:
+    """Billions of parameters: by the tag, else by the details; rounded, because "32b" is listed as 32.8B."""
+    details = entry.get("details")
+    listed = str(details.get("parameter_size") or "") if isinstance(details, Mapping) else ""
+    found = _SIZE.search(name.partition(":")[2]) or _SIZE.search(listed)
+    if found is None:
+        return 0.0
+    return float(int(float(found[1]) / (1000 if found[2].lower() == "m" else 1)))
+
+
+def _same_tag(left: str, right: str) -> bool:
+    return _full(left) == _full(right)
+
+
+def _full(name: str) -> str:
+    name = name.lower()
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _models(document: Any) -> list[Mapping[str, Any]]:
+    models = document.get("models") if isinstance(document, Mapping) else None
+    if not isinstance(models, list):
+        raise BadAnswer("The server does not list its models as Ollama does.")
+    return [entry for entry in models if isinstance(entry, Mapping)]
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _duration(text: str) -> str | int:
+    """Ollama takes "24h", or seconds as a number, of which negative ones mean "for ever"."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+class _Answer:
+    """What came so far: checks who answers and counts tokens (Ollama sends one a line)."""
+
+    def __init__(self, model: str) -> None:
+        self._asked: str | None = model
+        self._thinking = 0
+        self._words = 0
+        self._called = False
+
+    def read(self, lines: Sequence[bytes]) -> tuple[Delta | None, Done | None]:
+        """The lines of one read as one delta, and the end if it is among them."""
+        text: list[str] = []
+        thinking: list[str] = []
+        calls: list[_Call] = []
+        done = None
+        for raw in lines:
+            if not raw or raw.isspace():
+                continue
+            line = self._parse(raw)
+            if (reply := line.message) is not None:
+                if reply.content:
+                    text.append(reply.content)
+                if reply.thinking:
+                    thinking.append(reply.thinking)
+                if reply.tool_calls:
+                    calls += reply.tool_calls
+            if line.done:
+                self._called = self._called or bool(calls)
+                done = self._end(line, len(thinking), len(text))
+                break
+        self._thinking += len(thinking)
+        self._words += len(text)
+        self._called = self._called or bool(calls)
+        if not (text or thinking or calls):
+            return None, done
+        return Delta("".join(text), "".join(thinking), _tool_calls(calls) if calls else ()), done
+
+    def _parse(self, raw: bytes) -> _Line:
+        try:
+            line = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadAnswer("A line of the answer is not what Ollama sends.") from error
+        if line.error is not None:
+            raise error_from(200, line.error)
+        if self._asked is not None and line.model:
+            if not _same_tag(line.model, self._asked):
+                raise WrongModel(f"{line.model} answered; {self._asked} was asked.")
+            self._asked = None
+        return line
+
+    def _end(self, line: _Line, thinking: int, words: int) -> Done:
+        thinking += self._thinking
+        reason: FinishReason = "length" if line.done_reason == "length" else "tool_calls" if self._called else "stop"
+        # With a schema and thinking the server runs twice and reports the second run only, so what we saw counts too.
+        return Done(reason, line.prompt_eval_count, max(line.eval_count, thinking + words + self._words), thinking)
+
+
+async def _drain(reads: AsyncGenerator[list[bytes], None]) -> None:
+    """Read the end of the body, which follows at once, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(0.1):
+            async for _ in reads:
+                pass
+    except (TimeoutError, MemberError):
+        pass
+
+
+def _tool_calls(calls: Sequence[_Call]) -> tuple[ToolCall, ...]:
+    found = []
+    for call in calls:
+        arguments = call.function.arguments
+        if isinstance(arguments, str):
+            try:
+                arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+            except msgspec.DecodeError as error:
+                raise BadAnswer("The arguments of a tool call are not JSON.") from error
+        found.append(ToolCall(call.id or "", call.function.name, arguments or {}))
+    return tuple(found)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    entry: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        entry["images"] = list(message.images)
+    if message.tool_calls:
+        entry["tool_calls"] = [
+            {"id": call.id, "function": {"index": index, "name": wire_name(call.name), "arguments": call.arguments}}
+            for index, call in enumerate(message.tool_calls)
+        ]
+    if message.role == "tool":
+        if message.name:
+            entry["tool_name"] = wire_name(message.name)
+        if message.tool_call_id:
+            entry["tool_call_id"] = message.tool_call_id
+    return entry
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": wire_name(tool.name), "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}

@@ -1,0 +1,363 @@
+"""A member behind any OpenAI-compatible server: vLLM, llama.cpp, LM Studio, a gateway.
+
+Servers differ in what they refuse. What is refused once (a JSON schema, a switch for thinking) is not sent again: the
+schema also stands in words in the prompt, and the answer is parsed without trust in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from committee.backends.ollama import family
+from committee.backends.wire import ModelServer, error_from, error_text
+from committee.errors import BadAnswer, MemberError, ModelMissing, RequestRejected, StreamCut
+from committee.prompts import wire_name
+from committee.schema import (
+    ChatRequest,
+    Delta,
+    Done,
+    FinishReason,
+    MemberConfig,
+    MemberHealth,
+    Message,
+    ToolCall,
+    ToolSpec,
+)
+
+log = logging.getLogger(__name__)
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Fragment(msgspec.Struct):
+    index: int = 0
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Fragment] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    completion_tokens_details: _Details | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: msgspec.Raw | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class OpenAIMember:
+    """Implements the `ChatBackend` port on one OpenAI-compatible server."""
+
+    stand_in = False
+
+    def __init__(self, config: MemberConfig) -> None:
+        self.name = config.name
+        self.model = config.model
+        self._config = config
+        base = config.base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
+        self._server = ModelServer(
+            base if base.endswith("/v1") else f"{base}/v1", headers=headers, connect_s=config.connect_s
+        )
+        # How an answer is bound to a schema, and whether thinking can be switched; lowered when the server refuses.
+        self._formats = ["json_schema", "json_object", "none"]
+        self._extras = True
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        while True:
+            body = self._body(request)
+            try:
+                async with aclosing(self._stream(body, request)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except RequestRejected as error:
+                # A refusal is the server's first word, so nothing has been said yet.
+                if not self._give_in(body):
+                    raise
+                log.info("a server refused a request; sending less", extra={"member": self.name, "cause": str(error)})
+
+    async def resolve(self) -> None:
+        """Find the model to use: the configured one, one of its family, or the only one there is.
+
+        Raises ModelMissing when there is none of these; MemberError when nothing answers.
+        """
+        self.model = self._choose(await self._installed())
+
+    async def health(self) -> MemberHealth:
+        model, note, reachable = None, "", True
+        try:
+            model = self._choose(await self._installed())
+        except ModelMissing as error:
+            note = error.message
+        except MemberError as error:
+            note, reachable = error.message, False
+        if model is not None and model != self._config.model:
+            note = f"{self._config.model} is not served; {model} answers."
+        return MemberHealth(
+            name=self.name, kind="openai", base_url=self._server.base_url, configured_model=self._config.model,
+            model=model, reachable=reachable, note=note,
+        )  # fmt: skip
+
+    async def aclose(self) -> None:
+        await self._server.aclose()
+
+    # -- one request ------------------------------------------------------------------------------------------------
+
+    async def _stream(self, body: Mapping[str, Any], request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        answer = _Answer()
+        source = self._server.lines(
+            "/chat/completions", body, request, patience_s=self._config.cold_load_s, still_busy=_never
+        )
+        async with aclosing(source) as reads:
+            async for lines in reads:
+                for raw in lines:
+                    answer.read(raw)
+                if (delta := answer.take()) is not None:
+                    yield delta
+        done, calls = answer.finish()
+        if calls:
+            yield Delta(tool_calls=calls)
+        yield Delta(done=done)
+
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [_message(message) for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        for key, value in (
+            ("temperature", request.temperature),
+            ("top_p", request.top_p),
+            ("seed", request.seed),
+            ("max_tokens", request.max_tokens),
+            ("stop", list(request.stop) or None),
+        ):
+            if value is not None:
+                body[key] = value
+        if request.response_schema is not None:
+            if self._formats[0] == "json_schema":
+                schema = {"name": "answer", "schema": request.response_schema}
+                body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            elif self._formats[0] == "json_object":
+                body["response_format"] = {"type": "json_object"}
+        elif request.tools:
+            body["tools"] = [_tool(tool) for tool in request.tools]
+        if self._extras and request.think is not None:
+            if family(self.model).startswith("gpt-oss"):
+                body["reasoning_effort"] = "low" if request.think == "off" else request.think
+            elif "qwen3" in self.model.lower():
+                body["chat_template_kwargs"] = {"enable_thinking": request.think != "off"}
+        return body
+
+    def _give_in(self, body: Mapping[str, Any]) -> bool:
+        """Send less from now on; False when nothing of what was sent can be left out."""
+        if self._extras and ("reasoning_effort" in body or "chat_template_kwargs" in body):
+            self._extras = False
+        elif "response_format" in body:
+            # Another request may have lowered it in the meantime.
+            if body["response_format"]["type"] == self._formats[0]:
+                self._formats.pop(0)
+        else:
+            return False
+        return True
+
+    # -- what the server has ----------------------------------------------------------------------------------------
+
+    async def _installed(self) -> list[str]:
+        document = await self._server.get("/models")
+        entries = document.get("data") if isinstance(document, Mapping) else None
+        if not isinstance(entries, list):
+            raise BadAnswer("The server does not list its models as OpenAI does.")
+        return [str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry]
+
+    def _choose(self, installed: list[str]) -> str:
+        wanted = self._config.model
+        if wanted in installed:
+            return wanted
+        relatives = [name for name in installed if family(name).startswith(family(wanted))]
+        if relatives or len(installed) == 1:
+            return (relatives or installed)[0]
+        variable = f" Set {self._config.model_variable} to one of them." if self._config.model_variable else ""
+        served = ", ".join(installed[:8]) or "nothing"
+        raise ModelMissing(f"{self._server.base_url} does not serve {wanted}; it serves {served}.{variable}")
+
+
+class _Answer:
+    """What came so far: pieces not yet taken, fragments of calls, and how it ended."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: dict[int, _Fragment] = {}
+        self._reason: str | None = None
+        self._usage: _Usage | None = None
+        self._counted = 0
+        self._thought = 0
+        self._tags = _ThinkTags()
+
+    def read(self, raw: bytes) -> None:
+        """One line of the event stream. Raises BadAnswer, or the error that the server put into the stream."""
+        if not raw.startswith(b"data:"):
+            return
+        data = raw[5:].strip()
+        if not data or data == b"[DONE]":
+            return
+        try:
+            chunk = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadAnswer("An event of the answer is not what OpenAI-compatible servers send.") from error
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            raise error_from(200, error_text(b'{"error":' + bytes(chunk.error) + b"}"))
+        self._usage = chunk.usage or self._usage
+        if chunk.choices:
+            self._take_choice(chunk.choices[0])
+
+    def take(self) -> Delta | None:
+        """What was read since the last call."""
+        if not (self._text or self._thinking):
+            return None
+        delta = Delta("".join(self._text), "".join(self._thinking))
+        self._text.clear()
+        self._thinking.clear()
+        return delta
+
+    def finish(self) -> tuple[Done, tuple[ToolCall, ...]]:
+        if self._reason is None:
+            raise StreamCut("The answer ended without being finished.")
+        calls = tuple(_call(fragment) for _, fragment in sorted(self._calls.items()))
+        reason: FinishReason = "length" if self._reason == "length" else "tool_calls" if calls else "stop"
+        usage = self._usage or _Usage(completion_tokens=self._counted + self._thought)
+        details = usage.completion_tokens_details
+        thinking = details.reasoning_tokens if details is not None else None
+        return Done(reason, usage.prompt_tokens, usage.completion_tokens, thinking or self._thought), calls
+
+    def _take_choice(self, choice: _Choice) -> None:
+        self._reason = choice.finish_reason or self._reason
+        delta = choice.delta
+        if delta is None:
+            return
+        if thought := (delta.reasoning_content or delta.reasoning):
+            self._thinking.append(thought)
+            self._thought += 1
+        if delta.content:
+            thought, text = self._tags.split(delta.content)
+            if thought:
+                self._thinking.append(thought)
+                self._thought += 1
+            if text:
+                self._text.append(text)
+                self._counted += 1
+        for fragment in delta.tool_calls or ():
+            self._add(fragment)
+
+    def _add(self, fragment: _Fragment) -> None:
+        whole = self._calls.setdefault(fragment.index, _Fragment(fragment.index, fragment.id, _Function("", "")))
+        whole.id = whole.id or fragment.id
+        if fragment.function is not None and whole.function is not None:
+            whole.function.name = whole.function.name or fragment.function.name
+            whole.function.arguments = (whole.function.arguments or "") + (fragment.function.arguments or "")
+
+
+class _ThinkTags:
+    """Some servers leave `<think>…</think>` at the start of the content; it is thought, not answer."""
+
+    def __init__(self) -> None:
+        self._state = "start"
+        self._held = ""
+
+    def split(self, text: str) -> tuple[str, str]:
+        """`text` as (thought, answer); holds back what may be the beginning of a tag."""
+        if self._state == "answer":
+            return "", text
+        self._held += text
+        if self._state == "start":
+            head = self._held.lstrip()
+            if not head or (_OPEN.startswith(head) and head != _OPEN):
+                return "", ""
+            if not head.startswith(_OPEN):
+                self._state = "answer"
+                return "", self._flush()
+            self._state, self._held = "thought", head[len(_OPEN) :]
+        thought, close, answer = self._held.partition(_CLOSE)
+        if close:
+            self._state, self._held = "answer", ""
+            return thought, answer.lstrip()
+        keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if self._held.endswith(_CLOSE[:n])), 0)
+        thought = self._held[: len(self._held) - keep]
+        self._held = self._held[len(self._held) - keep :]
+        return thought, ""
+
+    def _flush(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+async def _never() -> bool:
+    """There is no standard way to ask such a server whether it is loading."""
+    return False
+
+
+def _call(fragment: _Fragment) -> ToolCall:
+    function = fragment.function or _Function()
+    try:
+        arguments = msgspec.json.decode(function.arguments or "{}", type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise BadAnswer("The arguments of a tool call are not JSON.") from error
+    return ToolCall(fragment.id or "", function.name or "", arguments)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    entry: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        pictures = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{i}"}} for i in message.images]
+        entry["content"] = [{"type": "text", "text": message.content}, *pictures]
+    if message.tool_calls:
+        entry["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": wire_name(call.name), "arguments": msgspec.json.encode(call.arguments).decode()},
+            }
+            for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        entry["tool_call_id"] = message.tool_call_id or ""
+    return entry
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": wire_name(tool.name), "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}

@@ -1,0 +1,395 @@
+"""A small real Ollama: true NDJSON wire, scripted answers, and faults on demand.
+
+    async with FakeOllama("qwen3:32b") as ollama:
+        ollama.plan = {"action": "call", "calls": [{"tool": "film_run", "args": {...}}]}
+        ollama.text = "Your film is on its way."
+        ... MemberConfig("qwen3", "qwen3:32b", ollama.base_url) ...
+        assert ollama.chats[0]["keep_alive"] == "24h"
+
+`python -m tests.fakes.ollama 11434 qwen3:32b` serves one for a benchmark or a look by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from aiohttp import web
+
+CREATED = "2026-01-01T00:00:00.000000Z"
+
+PLAN: dict[str, Any] = {
+    "work": "The user greets. Nothing has to be done.",
+    "action": "answer",
+    "decline_kind": "",
+    "calls": [],
+    "key": "",
+    "points": ["greet back"],
+    "risks": [],
+    "confidence": 0.9,
+}
+
+
+class Fault(StrEnum):
+    """What goes wrong with a chat."""
+
+    STALL = "stall"  # accepted, then nothing, not even headers
+    STALL_MIDWAY = "stall midway"  # some tokens, then nothing
+    DRIP = "drip"  # a token every `drip_s`, for ever
+    CUT = "cut"  # the connection breaks after some tokens
+    NO_DONE = "no done"  # a clean end without done: true
+    ERROR_LINE = "error line"  # {"error": …} after status 200
+    MALFORMED = "malformed"  # half a JSON line
+    NOT_UTF8 = "not utf-8"
+    HTTP_500 = "500"
+    HTTP_404 = "404"
+    HTTP_503 = "503"
+    EMPTY = "empty"  # done without a word
+    THINK_ONLY = "think only"
+    WRONG_MODEL = "wrong model"
+    HUGE_LINE = "huge line"
+    BROKEN_CALL = "broken call"  # a tool call whose arguments are not JSON
+
+
+@dataclass
+class Reply:
+    """One answer; `content` is sent word by word."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    done_reason: str = "stop"
+
+
+Answer = Callable[[dict[str, Any]], Reply]
+
+
+class FakeOllama:
+    """One server with its installed models. Everything may be changed between requests."""
+
+    def __init__(self, *models: str, token_ms: float = 0.0, port: int = 0) -> None:
+        self.installed: dict[str, dict[str, Any]] = {name: {} for name in models or ("qwen3:32b",)}
+        self.loaded: dict[str, int] = {}
+        self.token_ms = token_ms
+        self.load_s = 0.0
+        self.plan: dict[str, Any] | str = PLAN
+        self.text = "Hello from the model."
+        self.thinking = ""
+        self.answer: Answer | None = None
+        self.fault: Fault | None = None
+        # None: every chat. "probe" or "speak": only chats with, or without, a response format.
+        self.fault_stage: str | None = None
+        self.fault_count: int | None = None
+        self.drip_s = 0.05
+        self.split_utf8 = False
+        self.old = False  # an older server: no capabilities in its list of tags
+        self.refuse_pull: set[str] = set()
+        self.chats: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.open = 0
+        self.disconnected = 0
+        self._changed = asyncio.Condition()
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
+        self.base_url = ""
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 << 20, middlewares=[self._record])
+        app.router.add_post("/api/chat", self._chat)
+        app.router.add_get("/api/tags", self._tags)
+        app.router.add_get("/api/ps", self._ps)
+        app.router.add_post("/api/show", self._show)
+        app.router.add_get("/api/version", self._version)
+        app.router.add_post("/api/pull", self._pull)
+        # Without cancellation a handler would not notice that its client has gone.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._port = int(self._runner.addresses[0][1])
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close the port and every connection; `start` again with `async with`, on the same port."""
+        self._stopping.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._stopping = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 2.0) -> None:
+        """Wait until `condition` holds; it is looked at whenever a chat starts, ends or loses its client."""
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(condition)
+
+    @property
+    def probes(self) -> list[dict[str, Any]]:
+        return [chat for chat in self.chats if is_probe(chat)]
+
+    @property
+    def speeches(self) -> list[dict[str, Any]]:
+        return [chat for chat in self.chats if not is_probe(chat)]
+
+    # -- routes -----------------------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _record(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.paths.append(request.path)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.chats.append(body)
+        async with self._counted():
+            fault = self._take_fault(body)
+            if refusal := await self._refuse(body, fault):
+                return refusal
+            await self._load(body)
+            if not body["messages"]:
+                return web.json_response(self._last(body, Reply(done_reason="load")))
+            reply = self._reply(body)
+            if body.get("stream") is False:
+                return web.json_response(self._last(body, reply))
+            return await self._stream(request, body, reply, fault)
+
+    async def _tags(self, _: web.Request) -> web.Response:
+        return web.json_response({"models": [self._entry(name) for name in self.installed]})
+
+    async def _ps(self, _: web.Request) -> web.Response:
+        running = [
+            {**self._entry(name), "context_length": context, "size_vram": 20 << 30, "expires_at": CREATED}
+            for name, context in self.loaded.items()
+        ]
+        return web.json_response({"models": running})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        name = body.get("model", "")
+        if name not in self.installed:
+            return _error(404, f"model '{name}' not found")
+        return web.json_response({"capabilities": self._capabilities(name), "details": {}, "model_info": {}})
+
+    async def _version(self, _: web.Request) -> web.Response:
+        return web.json_response({"version": "0.32.6"})
+
+    async def _pull(self, request: web.Request) -> web.StreamResponse:
+        name = (await request.json()).get("model", "")
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        lines: list[dict[str, Any]] = [{"status": "pulling manifest"}]
+        if name in self.refuse_pull:
+            lines.append({"error": "pull model manifest: file does not exist"})
+        else:
+            lines += [
+                {"status": "pulling abc", "digest": "sha256:abc", "total": 100, "completed": n} for n in (0, 60, 100)
+            ]
+            lines.append({"status": "success"})
+            self.installed[name] = {}
+        for line in lines:
+            await response.write(_line(line))
+        return response
+
+    # -- one chat ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        await self._count(+1)
+        try:
+            yield
+        except (asyncio.CancelledError, ConnectionError):
+            self.disconnected += 1
+            raise
+        finally:
+            await asyncio.shield(self._count(-1))
+
+    async def _count(self, change: int) -> None:
+        async with self._changed:
+            self.open += change
+            self._changed.notify_all()
+
+    def _take_fault(self, body: dict[str, Any]) -> Fault | None:
+        if self.fault is None or (self.fault_stage is not None and (self.fault_stage == "probe") != is_probe(body)):
+            return None
+        if self.fault_count is not None:
+            if self.fault_count <= 0:
+                return None
+            self.fault_count -= 1
+        return self.fault
+
+    async def _refuse(self, body: dict[str, Any], fault: Fault | None) -> web.StreamResponse | None:
+        name = body["model"]
+        if fault is Fault.STALL:
+            await self._stopping.wait()
+        if fault is Fault.HTTP_500:
+            return _error(500, "error parsing tool call: raw='{\"a\"', err=unexpected end of JSON input")
+        if fault is Fault.HTTP_503:
+            return _error(503, "server busy, please try again.  maximum pending requests exceeded")
+        if fault is Fault.HTTP_404 or (name not in self.installed and f"{name}:latest" not in self.installed):
+            return _error(404, f"model '{name}' not found")
+        if body.get("think") is True and "thinking" not in self._capabilities(name):
+            return _error(400, f'"{name}" does not support thinking')
+        size = sum(len(message.get("content") or "") for message in body["messages"]) // 4
+        if body.get("truncate") is False and size > body["options"].get("num_ctx", 4096):
+            return _error(400, "the input length exceeds the context length")
+        return None
+
+    async def _load(self, body: dict[str, Any]) -> None:
+        name, context = body["model"], body.get("options", {}).get("num_ctx", 4096)
+        if self.loaded.get(name) != context:
+            if self.load_s:
+                await asyncio.sleep(self.load_s)
+            self.loaded[name] = context
+
+    def _reply(self, body: dict[str, Any]) -> Reply:
+        if self.answer is not None:
+            return self.answer(body)
+        if is_probe(body):
+            return Reply(self.plan if isinstance(self.plan, str) else json.dumps({**PLAN, **self.plan}))
+        return Reply(self.text, thinking=self.thinking if body.get("think") is not False else "")
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], reply: Reply, fault: Fault | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        if fault in (Fault.EMPTY, Fault.THINK_ONLY):
+            reply = Reply(thinking="Let me see." if fault is Fault.THINK_ONLY else "")
+        messages = _messages(reply)
+        half = max(1, len(messages) // 2)
+        for number, message in enumerate(messages):
+            if fault is not None and number == half and await self._break(request, response, body, fault):
+                return response
+            if self.token_ms:
+                await asyncio.sleep(self.token_ms / 1000)
+            model = "tinyllama:1b" if fault is Fault.WRONG_MODEL else body["model"]
+            await self._write(response, {"model": model, "created_at": CREATED, "message": message, "done": False})
+        if fault is not None and len(messages) <= half and await self._break(request, response, body, fault):
+            return response
+        await response.write(_line(self._last(body, reply, streamed=True)))
+        return response
+
+    async def _break(
+        self, request: web.Request, response: web.StreamResponse, body: dict[str, Any], fault: Fault
+    ) -> bool:
+        """Do in the middle of a stream what the fault says; True ends the answer there."""
+        piece = {"model": body["model"], "created_at": CREATED, "message": {"role": "assistant", "content": " x"}}
+        if fault is Fault.STALL_MIDWAY:
+            await self._stopping.wait()
+        elif fault is Fault.DRIP:
+            while not self._stopping.is_set():
+                await response.write(_line({**piece, "done": False}))
+                await asyncio.sleep(self.drip_s)
+        elif fault is Fault.CUT:
+            assert request.transport is not None
+            request.transport.abort()
+        elif fault is Fault.ERROR_LINE:
+            await response.write(_line({"error": "an error was encountered while running the model: CUDA error"}))
+        elif fault is Fault.MALFORMED:
+            await response.write(b'{"model": "qwen3", "message": {"role": "assis\n')
+        elif fault is Fault.NOT_UTF8:
+            await response.write(b'{"model":"x","message":{"role":"assistant","content":"\xff\xfe"},"done":false}\n')
+        elif fault is Fault.HUGE_LINE:
+            await response.write(b'{"message":{"content":"' + b"x" * (3 << 20))
+        elif fault is Fault.BROKEN_CALL:
+            call = {"function": {"name": "film_run", "arguments": '{"synopsis": "'}}
+            message = {"role": "assistant", "content": "", "tool_calls": [call]}
+            await response.write(_line({**piece, "message": message, "done": False}))
+        else:
+            return fault is Fault.NO_DONE
+        return True
+
+    async def _write(self, response: web.StreamResponse, line: dict[str, Any]) -> None:
+        data = _line(line)
+        if not self.split_utf8:
+            await response.write(data)
+            return
+        for start in range(len(data)):  # one byte a write: every character of several bytes is torn
+            await response.write(data[start : start + 1])
+
+    def _last(self, body: dict[str, Any], reply: Reply, *, streamed: bool = False) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": "" if streamed else reply.content}
+        return {
+            "model": body["model"],
+            "created_at": CREATED,
+            "message": message,
+            "done": True,
+            "done_reason": reply.done_reason,
+            "total_duration": 1_000_000,
+            "load_duration": 1_000,
+            "prompt_eval_count": sum(len(m.get("content") or "") for m in body["messages"]) // 4,
+            "prompt_eval_duration": 1_000,
+            "eval_count": len(_messages(reply)),
+            "eval_duration": 1_000,
+        }
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        size = re.search(r":(\d+)b", name)
+        details = {
+            "family": name.partition(":")[0].replace("-", ""),
+            "parameter_size": f"{size[1]}.8B" if size else "8.0B",
+        }
+        entry = {"name": name, "model": name, "size": 20 << 30, "digest": "abc", "details": details}
+        if not self.old:
+            entry["capabilities"] = self._capabilities(name)
+        return {**entry, **self.installed.get(name, {})}
+
+    def _capabilities(self, name: str) -> list[str]:
+        given: list[str] | None = self.installed.get(name, {}).get("capabilities")
+        if given is not None:
+            return given
+        thinks = name.startswith(("qwen3", "gpt-oss", "deepseek-r1")) and "instruct" not in name
+        return ["completion", "tools", *(["thinking"] if thinks else [])]
+
+
+def is_probe(body: dict[str, Any]) -> bool:
+    """Whether a chat is bound to the schema of a plan."""
+    schema = body.get("format")
+    return isinstance(schema, dict) and "action" in schema.get("properties", {})
+
+
+def _messages(reply: Reply) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"role": "assistant", "content": "", "thinking": word} for word in _words(reply.thinking)
+    ]
+    found += [{"role": "assistant", "content": word} for word in _words(reply.content)]
+    if reply.tool_calls:
+        found.append({"role": "assistant", "content": "", "tool_calls": reply.tool_calls})
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+$", text)
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)
+
+
+async def _serve(port: int, models: list[str]) -> None:
+    async with FakeOllama(*models, port=port, token_ms=20) as fake:
+        print(f"fake Ollama with {', '.join(fake.installed)} on {fake.base_url}")
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    import sys
+
+    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2:]))
