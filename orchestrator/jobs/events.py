@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -44,7 +44,7 @@ class JobEvents:
         for feed in tuple(self._feeds.values()):
             feed.close()
 
-    async def watch(self, job_id: UUID, after_seq: int) -> AsyncIterator[tuple[JobEvent, Job]]:
+    async def watch(self, job_id: UUID, after_seq: int) -> AsyncGenerator[tuple[JobEvent, Job], None]:
         """Every event that follows `after_seq`, in order, without gap or repeat; ends after the terminal one.
 
         Each comes with the job as it was at that event or later. An outage of the database delays events and loses

@@ -103,9 +103,9 @@ class Job:
 
 
 def job_urls(job_id: UUID) -> dict[str, str]:
-    """Paths, relative to the server's address, at which a job is read, followed, watched and cancelled."""
+    """Paths on this server at which a job is read, followed by a program, watched by a person, and cancelled."""
     base = f"/jobs/{job_id}"
-    return {"self": base, "stream": f"{base}/stream", "watch": f"{base}/watch", "cancel": f"{base}/cancel"}
+    return {"self": base, "stream": f"{base}/stream", "watch": f"/#{base}", "cancel": f"{base}/cancel"}
 
 
 @dataclass(frozen=True)

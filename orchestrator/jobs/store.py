@@ -76,7 +76,8 @@ class JobStore:
         assert known is not None
         return known
 
-    async def get(self, job_id: UUID, *, owner: str) -> Job:
+    async def get(self, job_id: UUID | str, *, owner: str) -> Job:
+        job_id = _parse_id(job_id)
         row = await self._db.fetchrow(_SQL["get"], job_id, owner)
         if row is None:
             raise _no_such_job()
@@ -90,8 +91,9 @@ class JobStore:
         total = await self._db.fetchval(_SQL["count"], owner, status)
         return [Job.from_record(row) for row in rows], int(total)
 
-    async def cancel(self, job_id: UUID, *, owner: str) -> Job:
+    async def cancel(self, job_id: UUID | str, *, owner: str) -> Job:
         """Cancel a job that has not ended; one that has stays as it is. A running handler hears of it at once."""
+        job_id = _parse_id(job_id)
         async with self._db.transaction() as connection:
             row = await connection.fetchrow(_SQL["cancel"], job_id, owner)
             if row is not None:
@@ -262,6 +264,16 @@ def canonical_hash(value: Any) -> str:
 
 def _changed(row: Record | None) -> bool:
     return row is not None
+
+
+def _parse_id(job_id: UUID | str) -> UUID:
+    """What is no id names no job, which is all that a caller needs to know."""
+    if isinstance(job_id, UUID):
+        return job_id
+    try:
+        return UUID(job_id)
+    except ValueError:
+        raise _no_such_job() from None
 
 
 def _no_such_job() -> NotFound:
