@@ -53,6 +53,7 @@ class Answer:
     reasoning: list[str] = field(default_factory=list)
     calls: tuple[ToolCall, ...] = ()
     finished: Finished | None = None
+    failed: bool = False
 
     @property
     def text(self) -> str:
@@ -124,6 +125,7 @@ async def stream_turn(
     except Exception as error:
         if not stream.open:
             raise
+        answer.failed = True
         reply = reply_for(error)
         log.warning("a stream broke", extra={"code": reply.code}, exc_info=reply.code == "internal_error")
         await stream.write(writer.error(reply.object()))

@@ -8,19 +8,34 @@ retrying.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from orchestrator.jobs.model import Job
 
 REMEMBER_S = 600.0
 _MOST = 10_000
 
 
 @dataclass(slots=True)
+class Run:
+    """One attempt at an answer and its repetitions.
+
+    `effects` holds the jobs that it started, by kind and number: a repetition may word its calls differently and still
+    must not start a second film.
+    """
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    effects: dict[tuple[str, int], asyncio.Task[Job]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Ended:
-    run_id: str
+    run: Run
     delivered: bool
     at: float
 
@@ -32,19 +47,19 @@ class Runs:
         self._clock = clock
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
 
-    def begin(self, fingerprint: str, *, retry: bool = False) -> str:
-        """The run id for a request. `retry`: the client says that it has sent this before."""
+    def begin(self, fingerprint: str, *, retry: bool = False) -> Run:
+        """The run of a request. `retry`: the client says that it has sent this before."""
         self._forget_old()
         earlier = self._ended.get(fingerprint)
         if earlier is not None and (retry or not earlier.delivered):
             # Taken out, so that of two requests at once only one is the repetition.
             del self._ended[fingerprint]
-            return earlier.run_id
-        return uuid.uuid4().hex
+            return earlier.run
+        return Run()
 
-    def end(self, fingerprint: str, run_id: str, *, delivered: bool) -> None:
+    def end(self, fingerprint: str, run: Run, *, delivered: bool) -> None:
         """Note how a run ended."""
-        self._ended[fingerprint] = _Ended(run_id, delivered, self._clock())
+        self._ended[fingerprint] = _Ended(run, delivered, self._clock())
         self._ended.move_to_end(fingerprint)
         if len(self._ended) > _MOST:
             self._ended.popitem(last=False)

@@ -7,10 +7,10 @@ a heading of its own, and not at all where the client asked for a JSON answer.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -26,10 +26,11 @@ from committee import (
     ToolSpec,
     Turn,
 )
-from orchestrator.chat.runs import Runs
+from orchestrator.chat.runs import Run, Runs
 from orchestrator.chat.schema import CompletionRequest
-from orchestrator.errors import BadRequest, NotFound, QueueFull
-from tools.registry import JobsPort, JobView, ToolContext, ToolRegistry, ToolResult
+from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
+from orchestrator.jobs.store import JobStore
+from tools.registry import JobView, ToolContext, ToolRegistry, ToolResult
 from tools.seeds import derive_seed
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Turns:
     """Starts turns, at most `most` at a time; owns the effects that outlive their request."""
 
     def __init__(
-        self, committee: Committee, tools: ToolRegistry, jobs: JobsPort, *, auto_execute: bool = True, most: int = 256
+        self, committee: Committee, tools: ToolRegistry, jobs: JobStore, *, auto_execute: bool = True, most: int = 256
     ) -> None:
         self.committee = committee
         self.tools = tools
@@ -158,16 +159,16 @@ class RunningTurn:
     offered: tuple[ToolSpec, ...]
     acted: list[ActedCall] = field(default_factory=list)
     delivered: bool = False
-    run_id: str = ""
+    run: Run = field(default_factory=Run)
 
     def __enter__(self) -> RunningTurn:
         self.turns._active += 1
-        self.run_id = self.turns.runs.begin(self._fingerprint, retry=self.caller.retry)
+        self.run = self.turns.runs.begin(self._fingerprint, retry=self.caller.retry)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.turns._active -= 1
-        self.turns.runs.end(self._fingerprint, self.run_id, delivered=self.delivered)
+        self.turns.runs.end(self._fingerprint, self.run, delivered=self.delivered)
 
     @property
     def _fingerprint(self) -> str:
@@ -211,10 +212,10 @@ class RunningTurn:
         """Run server tools. What has begun is finished even when the client goes away."""
         context = ToolContext(
             owner=self.caller.owner,
-            run_id=self.run_id,
+            run_id=self.run.id,
             seed=self.seed,
             user_text=self.request.user_text,
-            jobs=_TurnJobs(self.turns.jobs, self.run_id),
+            jobs=_TurnJobs(self.turns.jobs, self.run),
             base_url=self.caller.base_url,
         )
         return await asyncio.gather(*(self._act_once(call, context) for call in calls))
@@ -244,14 +245,14 @@ class RunningTurn:
 class _TurnJobs:
     """Jobs as the tools of one run see them: the n-th effect of a kind in a run is one job, however often it is asked.
 
-    The key does not hang on the arguments: a repetition of the run may word them differently and still must not start
-    a second film.
+    The same call twice in one attempt is one effect; in a repetition of the run the n-th call is the n-th effect
+    whatever its words are, because models word things differently each time.
     """
 
-    def __init__(self, jobs: JobsPort, run_id: str) -> None:
+    def __init__(self, jobs: JobStore, run: Run) -> None:
         self._jobs = jobs
-        self._run_id = run_id
-        self._effects: dict[str, dict[str, int]] = {}
+        self._run = run
+        self._asked: dict[str, dict[str, int]] = {}
 
     async def submit(
         self,
@@ -262,17 +263,24 @@ class _TurnJobs:
         idempotency_key: str | None = None,
         priority: int = 0,
     ) -> JobView:
-        effect = idempotency_key or json.dumps(payload, sort_keys=True)
-        known = self._effects.setdefault(kind, {})
-        number = known.setdefault(effect, len(known))
-        key = hashlib.sha256(f"{owner}\0{self._run_id}\0{kind}\0{number}".encode()).hexdigest()
-        return await self._jobs.submit(kind, payload, owner=owner, idempotency_key=key, priority=priority)
+        known = self._asked.setdefault(kind, {})
+        effect = (kind, known.setdefault(idempotency_key or json.dumps(payload, sort_keys=True), len(known)))
+        key = f"{self._run.id}/{kind}/{effect[1]}"
+        if (started := self._run.effects.get(effect)) is not None:
+            with suppress(OrchestratorError):
+                earlier = await self._jobs.get((await asyncio.shield(started)).id, owner=owner)
+                if earlier.status not in {"failed", "cancelled"}:
+                    return earlier
+                key = f"{key}/after/{earlier.id}"
+        work = self._jobs.submit(kind, payload, owner=owner, idempotency_key=key, priority=priority)
+        started = self._run.effects[effect] = asyncio.create_task(work)
+        return await asyncio.shield(started)
 
     async def get(self, job_id: str, *, owner: str) -> JobView:
-        return await self._jobs.get(job_id, owner=owner)
+        return await self._jobs.get(UUID(job_id), owner=owner)
 
     async def cancel(self, job_id: str, *, owner: str) -> JobView:
-        return await self._jobs.cancel(job_id, owner=owner)
+        return await self._jobs.cancel(UUID(job_id), owner=owner)
 
 
 def watch_url(base_url: str, job_id: str | UUID) -> str:

@@ -1,0 +1,242 @@
+"""The chat page's conversations, kept on the server, and the cookie session that stands for a key.
+
+POST /api/session            {"api_key": "sk-..."} -> {"owner": "...", "keyless": false} and an HttpOnly cookie
+GET /api/session             -> {"owner": "...", "keyless": bool}; 401 when a key is needed
+DELETE /api/session          -> 204, the session is over
+POST /api/conversations      {"title": "..."}? -> 201 Conversation
+GET /api/conversations       ?limit=50&offset=0 -> {"data": [Conversation], "total": n}, latest first
+DELETE /api/conversations/{id}            -> 204
+GET /api/conversations/{id}/messages      -> {"data": [Message]}, oldest first
+POST /api/conversations/{id}/messages     {"content": "...", "model": "..."?} -> an SSE stream of chat completion
+    chunks, exactly as `/v1/chat/completions` streams them with usage, deliberation in full
+
+Conversation: {"id", "title", "created_at", "updated_at"}
+Message: {"id", "role": "user" | "assistant", "content", "reasoning", "job_ids": [...],
+          "finish_reason": "stop" | "length" | "tool_calls" | "cancelled" | "error" | "",
+          "committee": {as in the last chunk} or {}, "created_at"}
+
+What the user says is stored before the members are asked; what was produced is stored even when the reader goes away
+in the middle (`finish_reason` "cancelled"), and jobs that were started go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Path, Query
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from committee import Message as ModelMessage
+from orchestrator.api.auth import SESSION_COOKIE, Authenticator, Principal, principal_of
+from orchestrator.api.chat import Answer, Pacing, caller_of, stream_turn
+from orchestrator.api.event_stream import EventStream, unless_gone
+from orchestrator.api.sessions import SESSION_LIFETIME
+from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
+from orchestrator.chat.schema import CompletionRequest
+from orchestrator.chat.turn import COMMITTEE_MODEL, Narrator, RunningTurn, Turns
+from orchestrator.chat.wire import Head, committee_of
+from orchestrator.errors import NotFound, OrchestratorError
+
+log = logging.getLogger(__name__)
+
+_SAVE_TIMEOUT_S = 15.0
+
+
+class NewConversation(BaseModel):
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    title: str = Field(default="", max_length=200)
+
+
+class NewMessage(BaseModel):
+    content: str = Field(min_length=1, max_length=2_000_000)
+    model: str = Field(default=COMMITTEE_MODEL, max_length=200)
+
+
+class Login(BaseModel):
+    api_key: SecretStr = Field(validation_alias=AliasChoices("api_key", "key"))
+
+
+ConversationId = Annotated[UUID, Path(description="The conversation's id.")]
+
+
+def conversations_router(store: ConversationStore, turns: Turns, pacing: Pacing) -> APIRouter:
+    """Conversations and their messages, under `/conversations`."""
+    router = APIRouter(prefix="/conversations", tags=["conversations"])
+
+    @router.post("", status_code=201)
+    async def create(request: Request, body: NewConversation | None = None) -> JSONResponse:
+        created = await store.create(owner=principal_of(request).owner, title=body.title if body else "")
+        return JSONResponse(_conversation_view(created), 201)
+
+    @router.get("")
+    async def list_(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    ) -> JSONResponse:
+        found, total = await store.list(owner=principal_of(request).owner, limit=limit, offset=offset)
+        return JSONResponse({"data": [_conversation_view(one) for one in found], "total": total})
+
+    @router.delete("/{conversation_id}", status_code=204)
+    async def delete(request: Request, conversation_id: ConversationId) -> Response:
+        await store.delete(conversation_id, owner=principal_of(request).owner)
+        return Response(status_code=204)
+
+    @router.get("/{conversation_id}/messages")
+    async def messages(request: Request, conversation_id: ConversationId) -> JSONResponse:
+        found = await store.messages(conversation_id, owner=principal_of(request).owner)
+        return JSONResponse({"data": [_message_view(message) for message in found]})
+
+    @router.post("/{conversation_id}/messages")
+    async def say(request: Request, conversation_id: ConversationId, body: NewMessage) -> Response:
+        history = await store.messages(conversation_id, owner=principal_of(request).owner)
+        return _AnswerResponse(store, turns, pacing, conversation_id, history, body)
+
+    return router
+
+
+def session_router(authenticator: Authenticator) -> APIRouter:
+    """Trading a key for a cookie that scripts cannot read, under `/session`."""
+    router = APIRouter(prefix="/session", tags=["session"])
+
+    @router.post("")
+    async def login(request: Request, body: Login) -> JSONResponse:
+        if authenticator.keyless:
+            return JSONResponse(_session_view(await authenticator.identify({}), keyless=True))
+        key = body.api_key.get_secret_value()
+        principal = authenticator.check_key(key)
+        token = await authenticator.open_session(key)
+        response = JSONResponse(_session_view(principal, keyless=False))
+        response.set_cookie(
+            SESSION_COOKIE,
+            token,
+            max_age=int(SESSION_LIFETIME.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    @router.get("")
+    async def current(request: Request) -> JSONResponse:
+        principal = await authenticator.identify(request.headers)
+        return JSONResponse(_session_view(principal, keyless=authenticator.keyless))
+
+    @router.delete("", status_code=204)
+    async def logout(request: Request) -> Response:
+        await authenticator.close_session(request.headers)
+        response = Response(status_code=204)
+        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        return response
+
+    return router
+
+
+class _AnswerResponse(Response):
+    """Streams one turn of a conversation and stores it."""
+
+    def __init__(
+        self,
+        store: ConversationStore,
+        turns: Turns,
+        pacing: Pacing,
+        conversation_id: UUID,
+        history: Sequence[StoredMessage],
+        said: NewMessage,
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._turns = turns
+        self._pacing = pacing
+        self._conversation_id = conversation_id
+        self._history = history
+        self._said = said
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = caller_of(Request(scope))
+        with self._turns.begin(self._completion_request(), caller) as turn:
+            await self._store.add(self._conversation_id, StoredMessage("user", self._said.content), owner=caller.owner)
+            answer = Answer()
+            stream = EventStream(send)
+            head = Head(self._said.model)
+            try:
+                await unless_gone(stream_turn(turn, head, Narrator("full"), stream, answer, self._pacing), receive)
+            finally:
+                # Also when this request is being cancelled: what was produced is kept.
+                await asyncio.shield(asyncio.create_task(self._save(turn, answer)))
+
+    def _completion_request(self) -> CompletionRequest:
+        spoken = [(message.role, message.content) for message in self._history] + [("user", self._said.content)]
+        fingerprint = msgspec.json.encode([str(self._conversation_id), spoken[-1], len(spoken)]).decode()
+        return CompletionRequest(
+            model=self._said.model,
+            messages=tuple(ModelMessage(role, content) for role, content in spoken),  # type: ignore[arg-type]
+            fingerprint=fingerprint,
+            stream=True,
+            include_usage=True,
+        )
+
+    async def _save(self, turn: RunningTurn, answer: Answer) -> None:
+        message = _stored_answer(turn, answer)
+        if not message.content and not message.job_ids:
+            return
+        try:
+            async with asyncio.timeout(_SAVE_TIMEOUT_S):
+                await self._store.add(self._conversation_id, message, owner=turn.caller.owner)
+        except NotFound:
+            log.info("the conversation was deleted while it was being answered")
+        except (OrchestratorError, TimeoutError):
+            log.exception("an answer could not be stored", extra={"conversation": str(self._conversation_id)})
+
+
+def _stored_answer(turn: RunningTurn, answer: Answer) -> StoredMessage:
+    finished = answer.finished
+    results = turn.tool_results()
+    reason: str
+    if finished is not None:
+        reason, committee = finished.finish_reason, committee_of(finished, results)
+    else:
+        reason, committee = "error" if answer.failed else "cancelled", {"tool_results": results}
+    return StoredMessage(
+        role="assistant",
+        content=answer.text,
+        reasoning="".join(answer.reasoning),
+        job_ids=tuple(turn.job_ids()),
+        finish_reason=reason,
+        committee=committee,
+    )
+
+
+def _conversation_view(conversation: Conversation) -> dict[str, Any]:
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "created_at": conversation.created_at.isoformat(),
+        "updated_at": conversation.updated_at.isoformat(),
+    }
+
+
+def _message_view(message: StoredMessage) -> dict[str, Any]:
+    return {
+        "id": str(message.id),
+        "role": message.role,
+        "content": message.content,
+        "reasoning": message.reasoning,
+        "job_ids": list(message.job_ids),
+        "finish_reason": message.finish_reason,
+        "committee": message.committee,
+        "created_at": message.created_at.isoformat() if message.created_at else None,
+    }
+
+
+def _session_view(principal: Principal, *, keyless: bool) -> dict[str, Any]:
+    return {"owner": principal.owner, "keyless": keyless}

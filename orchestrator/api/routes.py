@@ -1,0 +1,114 @@
+"""All routes behind one gate: the HTTP API as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from committee import Committee
+from orchestrator.api import errors
+from orchestrator.api.artifacts import artifacts_router
+from orchestrator.api.auth import Authenticator, principal_of
+from orchestrator.api.chat import PATHS, ChatCompletions, Pacing
+from orchestrator.api.conversations import conversations_router, session_router
+from orchestrator.api.gate import Gate
+from orchestrator.api.jobs import jobs_router
+from orchestrator.api.page import page_router
+from orchestrator.api.sessions import SessionStore
+from orchestrator.api.system import System, models_router, system_router
+from orchestrator.artifacts import ArtifactStore
+from orchestrator.chat.conversations import ConversationStore
+from orchestrator.chat.turn import Turns
+from orchestrator.db.pool import Database
+from orchestrator.jobs.events import JobEvents
+from orchestrator.jobs.model import JobKind
+from orchestrator.jobs.store import JobStore
+from orchestrator.settings import Settings, allowed_hosts, parse_api_keys
+from tools.registry import ToolRegistry
+
+
+@dataclass(frozen=True)
+class Api:
+    """The application, and what has to be closed when the server stops."""
+
+    app: ASGIApp
+    routes: FastAPI
+    turns: Turns
+    system: System
+
+    async def aclose(self) -> None:
+        """Let started effects finish and stop background checks; call it before the database is closed."""
+        await self.turns.aclose()
+        await self.system.aclose()
+
+
+def create_api(
+    *,
+    settings: Settings,
+    db: Database,
+    jobs: JobStore,
+    events: JobEvents,
+    kinds: dict[str, JobKind],
+    committee: Committee,
+    tools: ToolRegistry,
+    artifacts: ArtifactStore,
+    more_routers: Sequence[APIRouter] = (),
+) -> Api:
+    """Wire the HTTP API. `more_routers` (films) are served like the jobs: at the root and under `/api`."""
+    server = settings.server
+    turns = Turns(
+        committee, tools, jobs, auto_execute=settings.tools.auto_execute_tools, most=server.max_concurrent_turns
+    )
+    film_enabled = settings.tools.film_enabled and "film.run" in kinds and "film.run" in tools.names()
+    system = System(settings, db, turns, film_enabled=film_enabled)
+    authenticator = Authenticator(parse_api_keys(server.api_keys.get_secret_value()), SessionStore(db))
+    pacing = Pacing(settings.committee.stream_chunk_size_chars, settings.committee.stream_chunk_interval_ms / 1000)
+
+    # No documentation pages: they load scripts from foreign hosts. /openapi.json stays.
+    routes = FastAPI(title="committee-server", version=version("committee-server"), docs_url=None, redoc_url=None)
+    routes.router.redirect_slashes = False
+    errors.install(routes)
+    for prefix in ("", "/v1"):
+        routes.include_router(models_router(system), prefix=prefix)
+    for prefix in ("", "/api"):
+        for router in (jobs_router(jobs, events, kinds, principal_of), *more_routers):
+            routes.include_router(router, prefix=prefix, include_in_schema=not prefix)
+    routes.include_router(conversations_router(ConversationStore(db), turns, pacing), prefix="/api")
+    routes.include_router(session_router(authenticator), prefix="/api")
+    routes.include_router(artifacts_router(artifacts))
+    routes.include_router(system_router(system))
+    routes.include_router(page_router())
+
+    chat = ChatCompletions(turns, show_reasoning=settings.committee.committee_show_reasoning, pacing=pacing)
+    app = Gate(
+        _Switch(chat, routes),
+        authenticator=authenticator,
+        allowed_hosts=allowed_hosts(server),
+        cors_origins=server.cors_allowed_origins,
+        max_body_bytes=server.max_body_bytes,
+        base_url=server.base_url,
+        public_base_url=server.public_base_url,
+    )
+    return Api(app, routes, turns, system)
+
+
+class _Switch:
+    """Chat goes straight to its route; the rest goes through FastAPI. A trailing slash makes no difference."""
+
+    def __init__(self, chat: ASGIApp, routes: ASGIApp) -> None:
+        self._chat = chat
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "/")
+        if len(path) > 1 and path.endswith("/"):
+            path = path.rstrip("/") or "/"
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        if scope["type"] == "http" and path in PATHS:
+            await self._chat(scope, receive, send)
+        else:
+            await self._routes(scope, receive, send)

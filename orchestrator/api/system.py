@@ -1,0 +1,217 @@
+"""What the server says about itself: models, health, capabilities, the members' state.
+
+GET /v1/models, /v1/models/{id}    {"object": "list", "data": [{"id", "object", "created", "owned_by", ...}]}
+GET /health                        {"status": "ok"}: the process answers
+GET /healthz                       see `_health`; 503 when the database does not answer
+GET /capabilities.json             {"openai_compat", "endpoints", "tools", "versions", "config_hash"}
+GET /debug                         the members asked right now (admin)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from committee import MemberHealth
+from orchestrator.chat.turn import COMMITTEE_ALIASES, COMMITTEE_MODEL, Turns
+from orchestrator.db.pool import Database
+from orchestrator.errors import NotFound, OrchestratorError
+from orchestrator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FILM_VERSION = "2.0.0"
+_LOOK_S = 0.08
+_DB_FRESH_S = 1.0
+_MEMBERS_FRESH_S = 5.0
+
+
+class Glance(Generic[T]):
+    """The latest result of a check that may hang: looking at it never takes longer than asked."""
+
+    def __init__(self, check: Callable[[], Awaitable[T]], fresh_s: float) -> None:
+        self._check = check
+        self._fresh_s = fresh_s
+        self._value: T | None = None
+        self._at = float("-inf")
+        self._running: asyncio.Task[None] | None = None
+
+    async def look(self, wait_s: float) -> tuple[T | None, bool]:
+        """The latest value (None: none yet), and whether it is fresh."""
+        if time.monotonic() - self._at > self._fresh_s:
+            if self._running is None or self._running.done():
+                self._running = asyncio.create_task(self._refresh())
+            await asyncio.wait({self._running}, timeout=wait_s)
+        return self._value, time.monotonic() - self._at <= self._fresh_s
+
+    async def aclose(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _refresh(self) -> None:
+        try:
+            self._value = await self._check()
+            self._at = time.monotonic()
+        except OrchestratorError as error:
+            log.warning("a health check failed", extra={"code": error.code})
+
+
+class System:
+    """Collects what the server says about itself."""
+
+    def __init__(self, settings: Settings, db: Database, turns: Turns, *, film_enabled: bool) -> None:
+        self._settings = settings
+        self._turns = turns
+        self._film_enabled = film_enabled
+        self._started = int(time.time())
+        self._db = Glance(lambda: db.fetchval("select 1"), _DB_FRESH_S)
+        self._members = Glance(turns.committee.health, _MEMBERS_FRESH_S)
+
+    async def aclose(self) -> None:
+        await self._db.aclose()
+        await self._members.aclose()
+
+    async def health(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of /healthz, within 100 ms whatever hangs."""
+        (_, db_ok), (members, _) = await asyncio.gather(self._db.look(_LOOK_S), self._members.look(_LOOK_S))
+        views = [_member_view(member) for member in members or ()]
+        real = [view for view in views if not view["stand_in"]]
+        body = {
+            "ok": db_ok,
+            "openai_compat": True,
+            "film_enabled": self._film_enabled,
+            "teacher_enabled": False,
+            "icw_enabled": False,
+            "ablation_enabled": False,
+            "version": version("committee-server"),
+            "degraded": any(not view["reachable"] for view in real),
+            "database": {"ok": db_ok, "kind": self._database_kind()},
+            "members": views,
+            "parts": {
+                "database": self._database_kind(),
+                "members": "connected" if real else "offline" if views else "unknown",
+                "renderer": "preview",
+            },
+        }
+        return (200 if db_ok else 503), body
+
+    def capabilities(self) -> dict[str, Any]:
+        endpoints: dict[str, Any] = {
+            "chat_completions": "/v1/chat/completions",
+            "models": "/v1/models",
+            "jobs": "/jobs",
+            "conversations": "/api/conversations",
+            "session": "/api/session",
+            "health": "/health",
+            "healthz": "/healthz",
+            "capabilities": "/capabilities.json",
+            "debug": "/debug",
+        }
+        versions = {"server": version("committee-server")}
+        if self._film_enabled:
+            endpoints["films"] = "/films"
+            versions["film"] = FILM_VERSION
+        return {
+            "openai_compat": True,
+            "model": COMMITTEE_MODEL,
+            "endpoints": endpoints,
+            "tools": self._turns.tools.names(),
+            "auto_execute_tools": self._turns.auto_execute,
+            "versions": versions,
+            "config_hash": config_hash(self._settings),
+        }
+
+    async def debug(self) -> dict[str, Any]:
+        """Every member asked now, and the first two under the names that older tools look for."""
+        members = [_member_view(member) for member in await self._turns.committee.health()]
+        named = dict(zip(("qwen", "gptoss"), members, strict=False))
+        body: dict[str, Any] = {f"{name}_ok": member["reachable"] for name, member in named.items()}
+        return body | {f"{name}_detail": member["note"] for name, member in named.items()} | {"members": members}
+
+    def models(self) -> list[dict[str, Any]]:
+        owners = {member.model: member.name for member in self._turns.committee.members}
+        return [
+            {
+                "id": name,
+                "object": "model",
+                "created": self._started,
+                "owned_by": owners.get(name, "committee"),
+                "capabilities": ["chat", "tools", "reasoning"],
+            }
+            for name in (COMMITTEE_MODEL, *COMMITTEE_ALIASES, *owners)
+        ]
+
+    def _database_kind(self) -> str:
+        return "connected" if self._settings.database.external_dsn else "embedded"
+
+
+def system_router(system: System) -> APIRouter:
+    """Health, capabilities and debugging."""
+    router = APIRouter(tags=["system"])
+
+    @router.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @router.get("/healthz")
+    async def healthz() -> JSONResponse:
+        status, body = await system.health()
+        return JSONResponse(body, status)
+
+    @router.get("/capabilities.json")
+    async def capabilities() -> JSONResponse:
+        return JSONResponse(system.capabilities())
+
+    @router.get("/debug")
+    async def debug() -> JSONResponse:
+        return JSONResponse(await system.debug())
+
+    return router
+
+
+def models_router(system: System) -> APIRouter:
+    """The models that a client may name."""
+    router = APIRouter(prefix="/models", tags=["models"])
+
+    @router.get("")
+    async def list_models() -> JSONResponse:
+        return JSONResponse({"object": "list", "data": system.models()})
+
+    @router.get("/{model_id:path}")
+    async def model(model_id: str) -> JSONResponse:
+        for found in system.models():
+            if found["id"] == model_id:
+                return JSONResponse(found)
+        raise NotFound(f"The model {model_id[:100]!r} does not exist.", code="model_not_found", param="model")
+
+    return router
+
+
+def config_hash(settings: Settings) -> str:
+    """Changes when the configuration does; secrets take no part in it."""
+    groups = {
+        name: group.model_dump(mode="json")
+        for name, group in sorted(vars(settings).items())
+        if hasattr(group, "model_dump")
+    }
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(groups, order="deterministic")).hexdigest()
+
+
+def _member_view(member: MemberHealth) -> dict[str, Any]:
+    """A member as everybody may see it: no addresses."""
+    view = asdict(member)
+    del view["base_url"]
+    return view
