@@ -46,6 +46,9 @@ _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 _BREATHE_AFTER_BYTES = 1024 * 1024
 
 
+_NULL = Raw(b"null")
+
+
 class _StreamOptions(Struct):
     include_usage: bool | None = None
 
@@ -66,12 +69,12 @@ class _Body(Struct):
     stop: str | list[str] | None = None
     seed: int | None = None
     n: int | None = None
-    response_format: Raw | None = None
+    response_format: Raw = _NULL
     tools: list[Raw] | None = None
-    tool_choice: Raw | None = None
+    tool_choice: Raw = _NULL
     parallel_tool_calls: bool | None = None
     functions: list[Raw] | None = None
-    function_call: Raw | None = None
+    function_call: Raw = _NULL
     reasoning_effort: str | None = None
     reasoning: _Reasoning | None = None
 
@@ -299,9 +302,7 @@ def _tools(body: _Body) -> tuple[ToolSpec, ...]:
 
 def _tool_choice(body: _Body) -> str:
     """ "auto", "none", "required" or the name of the tool that must be called."""
-    raw = body.tool_choice if body.tool_choice is not None else body.function_call
-    if raw is None:
-        return "auto"
+    raw = body.function_call if body.tool_choice == _NULL else body.tool_choice
     choice = _decode(raw, str | _NamedChoice | None, "tool_choice")  # type: ignore[arg-type]
     if choice is None:
         return "auto"
@@ -338,10 +339,8 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
 
 
 def _response_schema(body: _Body) -> dict[str, Any] | None:
-    if body.response_format is None:
-        return None
-    wanted = _decode(body.response_format, _ResponseFormat, "response_format")
-    if wanted.type == "text":
+    wanted = _decode(body.response_format, _ResponseFormat | None, "response_format")  # type: ignore[arg-type]
+    if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
         return {"type": "object"}
