@@ -1,0 +1,121 @@
+"""Child processes that draw, speak, mix and measure, so that the event loop never does.
+
+One line of JSON goes in (a task), lines of JSON come out (progress, then the result). A child is replaced when it dies
+or is killed; killing is how a task is cancelled, since a task writes only to its own temporary file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[dict[str, Any]], Awaitable[None]]
+_LINE_LIMIT = 1 << 24
+_MODULE = "orchestrator.films.process"
+# A child that just exited must not fail a film by itself: the machine may have been short of memory for a moment.
+_TRIES = 2
+
+
+class TaskFailed(Exception):
+    """A task failed in its child process; the message says what and why."""
+
+
+class _ChildDied(Exception):
+    pass
+
+
+class Farm:
+    """At most `processes` children at a time, started when first needed, stopped at the end of the `async with`."""
+
+    def __init__(self, processes: int | None = None) -> None:
+        self.processes = processes or min(os.cpu_count() or 1, 4)
+        self._slots = asyncio.Semaphore(self.processes)
+        self._idle: list[asyncio.subprocess.Process] = []
+        self._all: set[asyncio.subprocess.Process] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await asyncio.gather(*(self._stop(child) for child in list(self._all)))
+
+    async def run(
+        self,
+        task: str,
+        arguments: dict[str, Any],
+        *,
+        on_progress: Progress | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Run one task in a child. Raises TaskFailed; on cancellation or timeout the child is killed."""
+        async with self._slots:
+            for attempt in range(1, _TRIES + 1):
+                child = self._idle.pop() if self._idle else await self._start()
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        result = await self._converse(child, task, arguments, on_progress)
+                except TimeoutError:
+                    await self._stop(child)
+                    raise TaskFailed(f"{task} took longer than {timeout_s:g} s") from None
+                except _ChildDied as death:
+                    await self._stop(child)
+                    if attempt == _TRIES:
+                        raise TaskFailed(f"the process for {task} ended: {death}") from None
+                    log.warning("render process ended, trying again", extra={"task": task, "reason": str(death)})
+                except BaseException:
+                    await self._stop(child)
+                    raise
+                else:
+                    self._idle.append(child)
+                    if "error" in result:
+                        raise TaskFailed(f"{task}: {result['error']}")
+                    return dict(result["done"])
+        raise AssertionError("unreachable")
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            _MODULE,
+            str(os.getpid()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_LIMIT,
+        )
+        self._all.add(child)
+        return child
+
+    async def _converse(
+        self, child: asyncio.subprocess.Process, task: str, arguments: dict[str, Any], on_progress: Progress | None
+    ) -> dict[str, Any]:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(json.dumps({"task": task, "arguments": arguments}).encode() + b"\n")
+            await child.stdin.drain()
+        except OSError as error:
+            raise _ChildDied(str(error)) from None
+        while line := await child.stdout.readline():
+            message: dict[str, Any] = json.loads(line)
+            if "progress" not in message:
+                return message
+            if on_progress is not None:
+                await on_progress(message["progress"])
+        raise _ChildDied(f"exit status {await child.wait()}")
+
+    async def _stop(self, child: asyncio.subprocess.Process) -> None:
+        self._all.discard(child)
+        with suppress(ProcessLookupError):
+            child.kill()
+        # communicate() also closes both pipes; wait() alone would leave their transports to the garbage collector.
+        with suppress(OSError):
+            await asyncio.shield(child.communicate())

@@ -1,0 +1,90 @@
+"""Speech without weights or network: espeak-ng from its wheel, spoken into a WAV file. Runs in a child process."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import wave
+from pathlib import Path
+from typing import Any
+
+import espeakng_loader
+
+from orchestrator.films.task import Report
+
+_SYNCHRONOUS = 2
+_DONT_EXIT = 0x8000
+_UTF8 = 1
+_RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
+_WORDS_PER_MINUTE = 148
+_VARIANTS = {"female": "f3", "male": "m3", "whisper": "whisper"}
+# espeak's own names differ from the codes that people use.
+_VOICES = {"en": "en-us", "zh": "cmn", "no": "nb", "he": "he", "pt": "pt-br"}
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+def speak(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Speak each of `lines` ({id, text}) into `folder`/<id>.wav.
+
+    Returns {voice, sample_rate, lines: [{id, path, duration_s}]}; a line that gives no sound is left out.
+    """
+    voice = _Voice(arguments["language"], arguments["voice"])
+    spoken = []
+    for line in arguments["lines"]:
+        samples = voice.say(line["text"])
+        if not samples:
+            continue
+        path = Path(arguments["folder"]) / f"{line['id']}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(voice.sample_rate)
+            file.writeframes(samples)
+        spoken.append({"id": line["id"], "path": str(path), "duration_s": len(samples) / 2 / voice.sample_rate})
+    return {"voice": voice.name, "sample_rate": voice.sample_rate, "lines": spoken}
+
+
+def voice_names(language: str, voice: str) -> list[str]:
+    """espeak voices to try, the best first: language with variant, language alone, its base language, English."""
+    base = language.split("-")[0]
+    variant = _VARIANTS.get(voice.strip().lower(), "")
+    languages = list(dict.fromkeys([_VOICES.get(language, language), _VOICES.get(base, base), "en-us"]))
+    named = [voice] if re.fullmatch(r"[a-z]{2,3}(?:-[a-z0-9-]+)?(?:\+[a-z0-9]+)?", voice) else []
+    return named + [f"{name}+{variant or 'f2'}" for name in languages] + languages
+
+
+class _Voice:
+    def __init__(self, language: str, voice: str) -> None:
+        self._library = ctypes.cdll.LoadLibrary(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        self.sample_rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT))
+        if self.sample_rate <= 0:
+            raise RuntimeError("espeak-ng did not start")
+        self._samples = bytearray()
+        self._callback = _Callback(self._collect)  # kept: the library holds only a bare pointer
+        self._library.espeak_SetSynthCallback(self._callback)
+        self._library.espeak_Synth.argtypes = [
+            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
+            ctypes.c_void_p, ctypes.c_void_p,
+        ]  # fmt: skip
+        self.name = next(
+            name for name in voice_names(language, voice) if self._library.espeak_SetVoiceByName(name.encode()) == 0
+        )
+        # A little slower and less sing-song than the defaults: it is a narrator, not a screen reader.
+        for parameter, value in ((_RATE, _WORDS_PER_MINUTE), (_PITCH, 42), (_RANGE, 58), (_WORD_GAP, 1)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+
+    def say(self, text: str) -> bytes:
+        """16-bit mono samples."""
+        self._samples.clear()
+        encoded = text.replace("…", ".").encode("utf-8")
+        if self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None) != 0:
+            raise RuntimeError("espeak-ng refused the text")
+        self._library.espeak_Synchronize()
+        return bytes(self._samples)
+
+    def _collect(self, samples: Any, count: int, _events: Any) -> int:
+        if samples and count > 0:
+            self._samples.extend(ctypes.string_at(samples, count * 2))
+        return 0
