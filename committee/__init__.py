@@ -4,7 +4,8 @@ Offers `Committee` and the narrow port `ChatBackend` that every member speaks th
 from their configuration. Imports nothing of ours: tools and jobs reach it as values and callbacks.
 """
 
-from committee.committee import Committee, CommitteeConfig, stage_seed, usage_total
+from committee.committee import Committee, usage_total
+from committee.deliberation import stage_seed
 from committee.errors import (
     CommitteeError,
     CommitteeUnavailable,
@@ -35,6 +36,7 @@ from committee.schema import (
     ToolSpec,
     Turn,
 )
+from committee.seats import CommitteeConfig
 
 __all__ = [
     "ChatBackend",

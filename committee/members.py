@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 
 from committee.backends.offline import OfflineMember
@@ -34,7 +33,7 @@ async def open_members(configs: Iterable[MemberConfig]) -> list[ChatBackend]:
 async def open_member(config: MemberConfig) -> ChatBackend:
     """One member. What does not answer now is asked again when it is needed ("auto": in the background)."""
     if config.api == "offline":
-        return _stand_in(config, "Offline, as configured (QWEN_API/GPTOSS_API).")
+        return _stand_in(config, "Offline, as configured; rules stand in.")
     if config.api == "auto":
         member = AutoMember(config)
         await member.start()
@@ -85,10 +84,8 @@ class AutoMember:
         self._current = _stand_in(self._config, " ".join(notes) or _nobody(self._config))
         return False
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        async with aclosing(self._current.stream(request)) as deltas:
-            async for delta in deltas:
-                yield delta
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        return self._current.stream(request)
 
     async def health(self) -> MemberHealth:
         return await self._current.health()

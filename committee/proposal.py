@@ -277,7 +277,7 @@ class WorkReader:
             self._closed = True
             lines.append(self._line)
             self._line = ""
-        return [line for line in lines if line.strip()]
+        return [_whole_characters(line) for line in lines if line.strip()]
 
     def _take(self) -> bool:
         """Move decoded characters from the raw text into the line, except half an escape; whether the string ended."""
@@ -307,7 +307,11 @@ class WorkReader:
 
 def _unescape(digits: str) -> str:
     try:
-        code = int(digits, 16)
+        return chr(int(digits, 16)).replace("\x00", "")
     except ValueError:
         return ""
-    return "" if 0xD800 <= code <= 0xDFFF or code == 0 else chr(code)
+
+
+def _whole_characters(text: str) -> str:
+    """Joins the two halves in which JSON escapes a character beyond the first plane; a half alone becomes "�"."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -78,6 +78,7 @@ class OllamaMember:
         self._server = server or ModelServer(config.base_url, connect_s=config.connect_s)
         self._family = family(config.model)
         self._thinks: bool | None = None
+        self._sees = True
         self._in_flight = 0
         # A top-level field of every request; inside `options` Ollama ignores it.
         self._keep_alive = _duration(config.keep_alive)
@@ -187,7 +188,7 @@ class OllamaMember:
                 options[key] = value
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [_message(message, self._sees) for message in request.messages],
             "stream": True,
             "truncate": False,
             "shift": False,
@@ -229,7 +230,7 @@ class OllamaMember:
         return _models(await self._server.get("/api/ps"))
 
     async def _learn(self, entry: Mapping[str, Any]) -> None:
-        """Family and whether it can think, from the tag list or, on older servers, from the model's card."""
+        """Family, and whether it can think and see, from the tag list or, on older servers, from the model's card."""
         details = entry.get("details")
         named = str(details.get("family") or "") if isinstance(details, Mapping) else ""
         self._family = "gpt-oss" if "gptoss" in named or "gpt-oss" in self.model else family(self.model)
@@ -242,6 +243,7 @@ class OllamaMember:
             capabilities = card.get("capabilities") if isinstance(card, Mapping) else None
         if isinstance(capabilities, list):
             self._thinks = "thinking" in capabilities
+            self._sees = "vision" in capabilities
 
     def _missing(self) -> str:
         config = self._config
@@ -403,10 +405,12 @@ def _tool_calls(calls: Sequence[_Call]) -> tuple[ToolCall, ...]:
     return tuple(found)
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, sees: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.images:
+    if message.images and sees:
         entry["images"] = list(message.images)
+    elif message.images:
+        entry["content"] += f"\n[{len(message.images)} picture(s) attached, which you cannot see]"
     if message.tool_calls:
         entry["tool_calls"] = [
             {"id": call.id, "function": {"index": index, "name": wire_name(call.name), "arguments": call.arguments}}

@@ -1,0 +1,138 @@
+"""A small real OpenAI-compatible chat server: true SSE wire, scripted answers, and what such servers refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.fakes.ollama import PLAN, Fault, Reply, _words
+
+_CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_767_225_600}
+
+
+class FakeOpenAI:
+    """One server with its models. Everything may be changed between requests.
+
+    `refuse`: names of request fields that are answered with 400. `key`: the bearer token that is asked for.
+    """
+
+    def __init__(self, *models: str, token_ms: float = 0.0, key: str | None = None) -> None:
+        self.models = list(models or ("qwen3-32b",))
+        self.token_ms = token_ms
+        self.key = key
+        self.plan: dict[str, Any] | str = PLAN
+        self.text = "Hello from the model."
+        self.answer: Callable[[dict[str, Any]], Reply] | None = None
+        self.refuse: set[str] = set()
+        self.fault: Fault | None = None
+        self.think_tags = False
+        self.chats: list[dict[str, Any]] = []
+        self.base_url = ""
+        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._stopping.set()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if refusal := self._check_key(request):
+            return refusal
+        data = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in self.models]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.chats.append(body)
+        if refusal := self._check_key(request):
+            return refusal
+        for name in self.refuse:
+            if name in body or name == body.get("response_format", {}).get("type"):
+                return _error(400, f"Unsupported parameter: {name}")
+        if body["model"] not in self.models:
+            return _error(404, f"The model `{body['model']}` does not exist.")
+        if self.fault is Fault.STALL:
+            await self._stopping.wait()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await self._stream(request, response, body, self._reply(body))
+        return response
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, body: dict[str, Any], reply: Reply
+    ) -> None:
+        await self._send(response, body, {"role": "assistant", "content": ""})
+        words = _words(reply.content)
+        if self.think_tags:
+            words = ["<th", "ink>", "Hmm.", "</thi", "nk>", "\n\n", *words]
+        for number, word in enumerate(words):
+            if self.token_ms:
+                await asyncio.sleep(self.token_ms / 1000)
+            if self.fault is not None and number == max(1, len(words) // 2) and await self._break(request, response):
+                return
+            await self._send(response, body, {"content": word})
+        for index, call in enumerate(reply.tool_calls):
+            function = {"name": call["function"]["name"], "arguments": ""}
+            head = {"index": index, "id": f"call_{index}", "type": "function", "function": function}
+            await self._send(response, body, {"tool_calls": [head]})
+            text = json.dumps(call["function"]["arguments"])
+            for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
+                await self._send(response, body, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+        await self._send(response, body, {}, "tool_calls" if reply.tool_calls else reply.done_reason)
+        usage = {"prompt_tokens": 11, "completion_tokens": len(words), "total_tokens": 11 + len(words)}
+        await _event(response, {**_CHUNK, "model": body["model"], "choices": [], "usage": usage})
+        await response.write(b"data: [DONE]\n\n")
+
+    async def _break(self, request: web.Request, response: web.StreamResponse) -> bool:
+        if self.fault is Fault.STALL_MIDWAY:
+            await self._stopping.wait()
+        elif self.fault is Fault.CUT:
+            assert request.transport is not None
+            request.transport.abort()
+        elif self.fault is Fault.ERROR_LINE:
+            await _event(response, {"error": {"message": "CUDA error", "type": "server_error"}})
+        elif self.fault is Fault.MALFORMED:
+            await response.write(b'data: {"choices": [\n\n')
+        return True
+
+    async def _send(
+        self, response: web.StreamResponse, body: dict[str, Any], delta: dict[str, Any], reason: str | None = None
+    ) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        await response.write(b": ping\n\n")
+        await _event(response, {**_CHUNK, "model": body["model"], "choices": [choice], "usage": None})
+
+    def _reply(self, body: dict[str, Any]) -> Reply:
+        if self.answer is not None:
+            return self.answer(body)
+        if "[Planning step." in body["messages"][-1]["content"]:
+            return Reply(self.plan if isinstance(self.plan, str) else json.dumps({**PLAN, **self.plan}))
+        return Reply(self.text)
+
+    def _check_key(self, request: web.Request) -> web.Response | None:
+        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return _error(401, "Incorrect API key provided.")
+        return None
+
+
+async def _event(response: web.StreamResponse, value: dict[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps(value).encode() + b"\n\n")
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": {"message": message, "type": "invalid_request_error"}}, status=status)
