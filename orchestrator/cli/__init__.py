@@ -62,12 +62,12 @@ def serve(
 
 @app.command()
 def worker(
-    child: Annotated[bool, typer.Option("--child", hidden=True, help="End with the starter.")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="End with the process of this pid.")] = None,
 ) -> None:
     """Run jobs; start as many as you like, on any machine that reaches the database and DATA_DIR."""
     from orchestrator.cli.serve import work as run
 
-    raise SystemExit(run(_settings(), child=child))
+    raise SystemExit(run(_settings(), parent=parent))
 
 
 @app.command()

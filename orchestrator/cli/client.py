@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Client:
         }
         jobs: list[str] = []
         thinking = False
-        with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+        with self._answering(), self._http.stream("POST", "/v1/chat/completions", json=body) as response:
             self._raise_for_status(response)
             for _, data in _events(response):
                 chunk = json.loads(data)
@@ -130,7 +130,7 @@ class Client:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         try:
-            with self._http.stream("GET", url) as response, part.open("wb") as file:
+            with self._answering(), self._http.stream("GET", url) as response, part.open("wb") as file:
                 self._raise_for_status(response)
                 for block in response.iter_bytes(1 << 20):
                     file.write(block)
@@ -138,11 +138,16 @@ class Client:
         finally:
             part.unlink(missing_ok=True)
 
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         try:
-            response = self._http.request(method, path, **options)
+            yield
         except httpx.HTTPError as error:
-            raise Unavailable(f"No server answers at {self._http.base_url}: {error}") from error
+            raise Unavailable(f"The server at {self._http.base_url} does not answer: {error}") from error
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        with self._answering():
+            response = self._http.request(method, path, **options)
         self._raise_for_status(response)
         body: dict[str, Any] = response.json()
         return body

@@ -1,0 +1,20 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from orchestrator.api.routes import Api, create_api
+from orchestrator.services import Services
+
+
+def create_app(services: Services) -> Api:
+    """Every route over `services`. Close it before the services."""
+    return create_api(
+        settings=services.settings,
+        db=services.db,
+        jobs=services.jobs,
+        events=services.events,
+        kinds=services.kinds,
+        committee=services.committee,
+        tools=services.tools,
+        artifacts=services.artifacts,
+    )

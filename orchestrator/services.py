@@ -1,0 +1,144 @@
+"""Opens everything once and hands out a frozen `Services`; the only place that knows every class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from committee import ChatBackend, Committee, CommitteeConfig, MemberConfig
+from committee.members import open_members as open_configured
+from orchestrator.artifacts import ArtifactStore
+from orchestrator.db.pool import Database
+from orchestrator.films.pipeline import FilmDeps, film_kind
+from orchestrator.films.planner import MemberPlanner
+from orchestrator.films.store import FilmStore
+from orchestrator.images.still import image_kind
+from orchestrator.jobs.events import JobEvents
+from orchestrator.jobs.model import JobKind
+from orchestrator.jobs.store import JobStore
+from orchestrator.settings import CommitteeSettings, Settings
+from tools.film import film_tool
+from tools.image import image_tool
+from tools.jobs import job_cancel_tool, job_status_tool
+from tools.registry import Tool, ToolRegistry
+
+PLANNERS = {"qwen3": "qwen3", "qwen": "qwen3", "gptoss": "gptoss"}
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the routes and the worker work with; lives as long as the process."""
+
+    settings: Settings
+    db: Database
+    jobs: JobStore
+    events: JobEvents
+    kinds: dict[str, JobKind]
+    films: FilmStore
+    committee: Committee
+    tools: ToolRegistry
+    artifacts: ArtifactStore
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]:
+    """Open everything on a migrated database; closed in the opposite order at the end."""
+    async with AsyncExitStack() as stack:
+        db = await Database.open(dsn, timeout_s=settings.database.db_timeout_s, size=settings.database.db_pool_size)
+        stack.push_async_callback(db.close)
+        members = await open_members(settings.committee)
+        stack.push_async_callback(close_members, members)
+        committee = Committee(
+            members, planner=PLANNERS[settings.committee.planner_model], config=_deliberation(settings.committee)
+        )
+        artifacts = ArtifactStore(settings.server.data_dir / "artifacts", db)
+        films = FilmStore(db)
+        kinds = _kinds(settings, films, artifacts, committee)
+        jobs = JobStore(db, kinds, queue_max=settings.jobs.job_queue_max)
+        events = JobEvents(db, jobs)
+        events.start()
+        stack.push_async_callback(events.close)
+        yield Services(
+            settings=settings,
+            db=db,
+            jobs=jobs,
+            events=events,
+            kinds=kinds,
+            films=films,
+            committee=committee,
+            tools=ToolRegistry(_tools(settings)),
+            artifacts=artifacts,
+        )
+
+
+async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
+    """Both members, each behind whatever answers at its address; takes a few seconds at most and never fails."""
+    return await open_configured(
+        (
+            MemberConfig(
+                name="qwen3",
+                model=settings.qwen_model_id,
+                base_url=settings.qwen_base_url,
+                api=settings.qwen_api,
+                api_key=settings.qwen_api_key.get_secret_value(),
+                also_try=(settings.gptoss_base_url,),
+                num_ctx=settings.qwen_num_ctx or settings.default_num_ctx,
+                keep_alive=settings.ollama_keep_alive,
+                model_variable="QWEN_MODEL_ID",
+                url_variable="QWEN_BASE_URL",
+                cold_load_s=settings.cold_load_timeout_s,
+            ),
+            MemberConfig(
+                name="gptoss",
+                model=settings.gptoss_model_id,
+                base_url=settings.gptoss_base_url,
+                api=settings.gptoss_api,
+                api_key=settings.gptoss_api_key.get_secret_value(),
+                also_try=(settings.qwen_base_url,),
+                num_ctx=settings.gptoss_num_ctx or settings.default_num_ctx,
+                keep_alive=settings.ollama_keep_alive,
+                model_variable="GPTOSS_MODEL_ID",
+                url_variable="GPTOSS_BASE_URL",
+                cold_load_s=settings.cold_load_timeout_s,
+            ),
+        )
+    )
+
+
+async def close_members(members: Sequence[ChatBackend]) -> None:
+    await asyncio.gather(*(member.aclose() for member in members))
+
+
+def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
+    return CommitteeConfig(
+        temperature=settings.default_temperature,
+        probe_timeout_s=settings.probe_timeout_s,
+        grace_s=settings.grace_s,
+        speak_idle_timeout_s=settings.speak_idle_timeout_s,
+        cold_load_timeout_s=settings.cold_load_timeout_s,
+    )
+
+
+def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, committee: Committee) -> dict[str, JobKind]:
+    kinds = [image_kind(artifacts)]
+    if settings.tools.film_enabled:
+        planner = next(member for member in committee.members if member.name == committee.planner)
+        kinds.append(
+            film_kind(
+                FilmDeps(
+                    store=films,
+                    artifacts=artifacts,
+                    work_dir=settings.server.data_dir / "work",
+                    planner=MemberPlanner(planner),
+                    processes=settings.jobs.render_processes,
+                )
+            )
+        )
+    return {kind.name: kind for kind in kinds}
+
+
+def _tools(settings: Settings) -> list[Tool]:
+    tools = [image_tool(), job_status_tool(), job_cancel_tool()]
+    return [film_tool(), *tools] if settings.tools.film_enabled else tools

@@ -1,0 +1,94 @@
+"""The whole story as a stranger types it: one sentence, one command, one film on the disk, nothing left running."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import av
+import psutil
+import pytest
+
+SENTENCE = "Make a 4-second 320x180 12fps film about monarch butterflies with interpolation. Title: Butterflies."
+
+
+def _environment(data_dir: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}}
+    # Nothing listens on port 9: the members are the offline stand-ins, whatever runs on this machine.
+    return kept | {
+        "DATA_DIR": str(data_dir),
+        "PORT": "0",
+        "QWEN_BASE_URL": "http://127.0.0.1:9",
+        "GPTOSS_BASE_URL": "http://127.0.0.1:9",
+    }
+
+
+def _processes_of(data_dir: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DATA_DIR") == str(data_dir):
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_sentence_becomes_a_film_and_nothing_stays_behind(tmp_path: Path) -> None:  # K005, C026, C032, C101
+    data_dir = tmp_path / "data"
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "film", SENTENCE],
+        env=_environment(data_dir),
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + (data_dir / "server.log").read_text()[-4000:]
+    (uri,) = re.findall(r"file://\S+", done.stdout)
+    film = Path(unquote(urlsplit(uri).path))
+    with av.open(str(film)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height) == (320, 180)  # C047
+        assert video.average_rate == 12  # C048
+        assert sum(1 for _ in container.decode(video)) == 48  # C046
+        assert container.streams.audio
+    assert "### Tool Results" in done.stdout  # C076
+    assert "procedural-preview" in done.stdout
+    deadline = time.monotonic() + 10
+    while left := _processes_of(data_dir):
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.1)
+
+
+def test_a_public_address_without_keys_is_one_clear_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "serve"],
+        env=_environment(tmp_path) | {"HOST": "0.0.0.0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "API_KEYS" in done.stderr
+
+
+def test_a_worker_without_a_server_says_what_it_needs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "worker"],
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "DATABASE_URL" in done.stderr
