@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from orchestrator import telemetry
 from orchestrator.db.listener import Listener
 from orchestrator.db.pool import Database
-from orchestrator.errors import DatabaseUnavailable, OrchestratorError, StorageFull
+from orchestrator.errors import BadRequest, DatabaseUnavailable, StorageFull
 from orchestrator.jobs.context import HandBack, JobContext, LeaseLost, patiently
 from orchestrator.jobs.model import Job, JobFailed, JobKind
 from orchestrator.jobs.queue import PgQueue, RunAgain
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _CHECK_LEASES_S = 2.0
 _MAINTAIN_EVERY_S = 10.0
 _ORPHAN_AGE_S = 30.0
+_AFTER_LOSS_S = 1.0
 _FIRST_RETRY_S = 1.0
 _MAX_RETRY_S = 60.0
 
@@ -116,6 +118,9 @@ class Worker:
             result = await self._call(kind, job)
         except LeaseLost:
             log.info("job taken over or cancelled", extra={"kind": job.kind, "attempt": job.attempt})
+            # The successor's row is out of our reach; a row that is still ours belongs to a job that lost its claim,
+            # which a server without synchronous commits can do when it crashes.
+            raise RunAgain(_AFTER_LOSS_S) from None
         except HandBack:
             await self._again(claim, delay_s=0.0, handed_back=True, reason="handed_back")
         except Exception as error:
@@ -150,14 +155,12 @@ class Worker:
         raise LeaseLost
 
     async def _succeed(self, claim: Claim, result: Any) -> None:
-        if not isinstance(result, dict):
-            await self._fail(claim, "internal_error", "The handler returned no object.")
-            return
         try:
+            if not isinstance(result, dict):
+                raise TypeError("the handler returned no object")
+            json.dumps(result, allow_nan=False)
             done = await patiently(lambda: self._store.succeed(claim, result))
-        except (TypeError, ValueError, OrchestratorError) as error:
-            if isinstance(error, DatabaseUnavailable):
-                raise
+        except (TypeError, ValueError, BadRequest):
             log.exception("the job's result cannot be stored")
             await self._fail(claim, "internal_error", "The job's result cannot be stored.")
             return
