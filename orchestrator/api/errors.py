@@ -139,7 +139,7 @@ def install(app: FastAPI) -> None:
             log.error("request failed", exc_info=error)
         return Response(reply.body(), reply.status, dict(reply.headers), "application/json")
 
-    for kind in (OrchestratorError, CommitteeError, RequestValidationError, HTTPException):
+    for kind in (OrchestratorError, CommitteeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answer)
 
 

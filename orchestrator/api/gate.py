@@ -91,6 +91,8 @@ class Gate:
             await self._authorise(scope, headers)
             await self._app(scope, await self._admit_body(scope, headers, receive), response)
         except Exception as error:
+            if response.ended:
+                return  # answered and logged further in
             if response.started:
                 # Too late for a status: the server breaks the connection, so nobody takes this for a whole answer.
                 raise
@@ -183,6 +185,7 @@ class _Response:
         self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *_FIXED_HEADERS]
         self._began = time.perf_counter()
         self.started = False
+        self.ended = False
 
     def allow_origin(self, origin: str) -> None:
         self._headers += [
@@ -202,6 +205,8 @@ class _Response:
                 (b"openai-processing-ms", elapsed_ms),
                 *((name, value) for name, value in _DEFAULT_HEADERS if name not in present),
             ]
+        elif not message.get("more_body", False):
+            self.ended = True
         await self._send(message)
 
 
