@@ -54,10 +54,14 @@ async def test_text_that_postgres_cannot_store_is_a_bad_request(db: Database) ->
 
 async def test_a_transaction_is_all_or_nothing(db: Database) -> None:
     await db.execute("CREATE TABLE t (i int)")
-    with pytest.raises(NotFound):
+
+    async def fail_half_way() -> None:
         async with db.transaction() as connection:
             await connection.execute("INSERT INTO t VALUES (1)")
             raise NotFound
+
+    with pytest.raises(NotFound):
+        await fail_half_way()
     assert await db.fetchval("SELECT count(*) FROM t") == 0
     async with db.transaction() as connection:
         await connection.execute("INSERT INTO t VALUES (1)")
@@ -128,7 +132,10 @@ async def test_a_slow_statement_ends_on_the_server_too(pg_dsn: str) -> None:
 async def test_cut_connections_are_replaced(db: Database) -> None:
     async with db.transaction() as other:
         assert await db.fetchval("SELECT 1") == 1  # on a second connection, which is cut now
-        cut = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+        cut = (
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> $1"
+        )
         assert await other.fetchval(cut, await other.fetchval("SELECT pg_backend_pid()")) == 1
     for _ in range(10):
         assert await db.fetchval("SELECT 1") == 1

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -297,7 +298,7 @@ async def test_a_cancel_reaches_the_running_handler(db: Database) -> None:  # C0
         await store.cancel(job.id, owner=ME)
         await stopped.wait()
         assert time.monotonic() - began < 1.0
-        await until(lambda: not worker.running)
+        await until(partial(lambda worker: not worker.running, worker))
     assert (await store.get(job.id, owner=ME)).status == "cancelled"
     assert (await types(store, job))[-1] == "cancelled"
 
