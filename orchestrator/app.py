@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.api.auth import principal_of
+from orchestrator.api.films import films_router
 from orchestrator.api.routes import Api, create_api
 from orchestrator.services import Services
 
@@ -17,4 +19,5 @@ def create_app(services: Services) -> Api:
         committee=services.committee,
         tools=services.tools,
         artifacts=services.artifacts,
+        more_routers=[films_router(services.films, principal_of)],
     )
