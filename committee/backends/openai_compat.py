@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from committee.backends.ollama import family
-from committee.backends.wire import ModelServer, error_from, error_text
+from committee.backends.wire import ModelServer, error_from, error_message
 from committee.errors import BadAnswer, MemberError, ModelMissing, RequestRejected, StreamCut
 from committee.prompts import wire_name
 from committee.schema import (
@@ -70,7 +70,7 @@ class _Usage(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -239,8 +239,8 @@ class _Answer:
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer("An event of the answer is not what OpenAI-compatible servers send.") from error
-        if chunk.error is not None and bytes(chunk.error) != b"null":
-            raise error_from(200, error_text(b'{"error":' + bytes(chunk.error) + b"}"))
+        if chunk.error is not None:
+            raise error_from(200, error_message(chunk.error))
         self._usage = chunk.usage or self._usage
         if chunk.choices:
             self._take_choice(chunk.choices[0])
@@ -302,27 +302,30 @@ class _ThinkTags:
         """`text` as (thought, answer); holds back what may be the beginning of a tag."""
         if self._state == "answer":
             return "", text
+        if self._state == "gap":
+            return "", self._begin(text)
         self._held += text
         if self._state == "start":
             head = self._held.lstrip()
             if not head or (_OPEN.startswith(head) and head != _OPEN):
                 return "", ""
             if not head.startswith(_OPEN):
-                self._state = "answer"
-                return "", self._flush()
+                self._state, text = "answer", self._held
+                return "", text
             self._state, self._held = "thought", head[len(_OPEN) :]
         thought, close, answer = self._held.partition(_CLOSE)
         if close:
-            self._state, self._held = "answer", ""
-            return thought, answer.lstrip()
+            return thought, self._begin(answer)
         keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if self._held.endswith(_CLOSE[:n])), 0)
         thought = self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
         return thought, ""
 
-    def _flush(self) -> str:
-        held, self._held = self._held, ""
-        return held
+    def _begin(self, text: str) -> str:
+        """The start of the answer, without the blank lines between the tag and it."""
+        text = text.lstrip()
+        self._state = "answer" if text else "gap"
+        return text
 
 
 async def _never() -> bool:

@@ -251,16 +251,19 @@ async def _status_error(response: aiohttp.ClientResponse) -> MemberError:
             body = await _whole(response, _MAX_ERROR_BYTES)
     except (TimeoutError, aiohttp.ClientError, OSError, AnswerTooLarge):
         body = b""
-    return error_from(response.status, error_text(body))
+    return error_from(response.status, _error_text(body))
 
 
-def error_text(body: bytes) -> str:
-    """The sentence in `{"error": "…"}` or `{"error": {"message": "…"}}`, else the start of the text."""
+def _error_text(body: bytes) -> str:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:300].decode("utf-8", "replace").strip()
-    error = document.get("error", document) if isinstance(document, dict) else document
+    return error_message(document.get("error", document) if isinstance(document, dict) else document)
+
+
+def error_message(error: object) -> str:
+    """The sentence in the value of an `error` field: "…" or {"message": "…"}."""
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or ""
     return str(error)[:500]
