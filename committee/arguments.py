@@ -142,6 +142,8 @@ def _convert(name: str, value: Any, rule: Mapping[str, Any], root: Mapping[str, 
 def _to_type(name: str, value: Any, types: set[str]) -> Any:
     if _is_of(value, types):
         return int(value) if isinstance(value, float) and "number" not in types else value
+    if types == {"array"} and isinstance(value, str | int | float):
+        return [value]
     if isinstance(value, str):
         word = value.strip().casefold()
         if "boolean" in types and word in _TRUE | _FALSE:
@@ -150,8 +152,6 @@ def _to_type(name: str, value: Any, types: set[str]) -> Any:
             return int(number) if number.is_integer() else number
     elif "string" in types and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    elif types == {"array"} and isinstance(value, str | int | float):
-        return [value]
     raise ValueError(f"{name} must be {' or '.join(sorted(types))}")
 
 

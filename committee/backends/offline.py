@@ -29,8 +29,9 @@ from committee.schema import (
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _CANCEL = re.compile(r"\b(cancel|stop|abort|kill|abbrechen|annule)\b", re.IGNORECASE)
 _MAKE = re.compile(
-    r"\b(make|create|generate|render|produce|shoot|direct|film|animate|draw|paint|design|illustrate|give me|show me|"
-    r"i want|i need|i'd like|let's|can you|could you|please|mache?|erstelle|erzeuge|zeichne|crée|dessine|haz|crea)\b",
+    r"\b(make|create|generate|render|produce|shoot|direct|animate|draw|paint|design|illustrate|give me|show me|"
+    r"i (?:want|need)(?! to\b)|i'd like(?! to\b)|i would like(?! to\b)|mache?|erstelle|erzeuge|zeichne|crée|dessine|"
+    r"haz|crea)\b",
     re.IGNORECASE,
 )
 _FILM = re.compile(
@@ -41,9 +42,10 @@ _PICTURE = re.compile(
     r"\b(picture|image|photo|photograph|illustration|poster|drawing|painting|portrait|wallpaper|logo|bild|imagen|dessin)s?\b",
     re.IGNORECASE,
 )
-_QUESTION = re.compile(
-    r"\A\W*(what|who|why|when|where|which|how (?!about)|is|are|was|were|does|do|did|explain|tell me about|define|"
-    r"recommend|name|list)\b",
+# Words about films, not orders for one; they only count in front of the word that orders ("a film that explains …").
+_TALK = re.compile(
+    r"\A\W*(?:what|who|why|when|where|which|how|is|are|was|were|does|do|did)\b|"
+    r"\b(?:tell|explain|define|recommend|list|summari[sz]e|translate|review|discuss|compare|watch(?:ed)?|saw|seen)\b",
     re.IGNORECASE,
 )
 _DRAW = re.compile(r"\A\W*(?:please )?(draw|paint|sketch|illustrate)\b", re.IGNORECASE)
@@ -137,12 +139,11 @@ def choose(text: str, tools: Sequence[ToolSpec]) -> tuple[ToolCall, ...]:
     if job := _UUID.search(text):
         tool = by_name.get("job_cancel" if _CANCEL.search(text) else "job_status")
         return _call(tool, _JOB_ID, job[0].lower())
-    if _QUESTION.match(text):
-        return ()
     if _DRAW.match(text) and not _FILM.search(text):
         return _call(by_name.get("image_generate"), _FREE_TEXT, text)
     film, picture = _FILM.search(text), _PICTURE.search(text)
-    if not (_MAKE.search(text) or _ORDER.search(text)):
+    order, talk = _MAKE.search(text) or _ORDER.search(text), _TALK.search(text)
+    if order is None or (talk is not None and talk.start() < order.start()):
         return ()
     # "A film about a painting" is a film: the noun that comes first is the thing, the other one its subject.
     if film and (picture is None or film.start() < picture.start()):
