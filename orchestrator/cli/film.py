@@ -77,7 +77,8 @@ def _some_server(settings: Settings, server: str | None, console: Console) -> It
 
 @contextmanager
 def _temporary_server(settings: Settings, console: Console) -> Iterator[str]:
-    port = settings.server.port if _is_free(settings.server.port) else _free_port()
+    wished = settings.server.port
+    port = wished if wished and _is_free(wished) else _free_port()
     log = settings.server.data_dir / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"Starting a server on http://127.0.0.1:{port} (log: {log})")
