@@ -28,9 +28,10 @@ def main() -> int:
         print("Chat page: up to date.")
         return 0
     npm = _system_npm() or _own_npm()
-    print("Chat page: installing its packages (npm ci)")
-    # Vite and what it bundles; the tools that check the sources stay out.
-    _run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"])
+    if not _packages_installed():
+        print("Chat page: installing its packages (npm ci)")
+        # Vite and what it bundles; the tools that check the sources stay out.
+        _run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"])
     print("Chat page: building (vite build)")
     _run([*npm, "run", "--silent", "build", "--", "--logLevel", "warn"])
     print(f"Chat page: built, {_size_kb()} kB")
@@ -44,6 +45,12 @@ def _is_fresh() -> bool:
     built = PAGE.stat().st_mtime
     sources = [*UI.glob("*.*"), *UI.glob("src/**/*"), *UI.glob("public/**/*")]
     return all(path.stat().st_mtime <= built for path in sources if path.is_file())
+
+
+def _packages_installed() -> bool:
+    """Whether npm finished installing what the lock file names; it writes its own record last."""
+    record = UI / "node_modules" / ".package-lock.json"
+    return record.exists() and record.stat().st_mtime >= (UI / "package-lock.json").stat().st_mtime
 
 
 def _system_npm() -> list[str] | None:

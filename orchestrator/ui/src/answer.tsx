@@ -3,7 +3,7 @@ import { memo, type ReactNode, useEffect, useState } from "react";
 import type { Message } from "./chat";
 import { JobCard } from "./job-card";
 import { Markdown } from "./markdown";
-import { type Step, toolResultsAt } from "./wire";
+import { type Outcome, type Step, toolResultsAt } from "./wire";
 
 interface Props {
   readonly message: Message;
@@ -73,9 +73,7 @@ function Deliberation({ message }: { message: Message }): ReactNode {
         ) : (
           "How the committee got there"
         )}
-        {outcome?.agreement == null ? null : (
-          <span className="agreement">agreement {Math.round(outcome.agreement * 100)} %</span>
-        )}
+        {outcome?.agreement ? <span className="agreement">{agreementWords(outcome)}</span> : null}
       </summary>
       {steps.length > 0 ? (
         <ol className="steps">
@@ -90,14 +88,44 @@ function Deliberation({ message }: { message: Message }): ReactNode {
   );
 }
 
-function stepWords({ stage, member, event }: Step): string {
-  return [member, stage, event].filter(Boolean).join(" · ");
+function agreementWords({ agreement, speaker }: Outcome): string {
+  const known: Record<string, string> = {
+    agreed: "all agreed",
+    compatible: "views fit together",
+    split: "opinions differed",
+    single: "one member only",
+    solo: speaker ? `${speaker} alone` : "one member alone",
+  };
+  return known[agreement] ?? agreement;
+}
+
+/** A step as a sentence; one that this page does not know, as it came. */
+function stepWords({ stage, member, event, detail }: Step): string {
+  const why = detail ? ` (${detail.replaceAll("_", " ")})` : "";
+  switch (`${stage} ${event}`) {
+    case "probe started":
+      return `${member} is thinking it over`;
+    case "probe answered":
+      return `${member} has a proposal${why}`;
+    case "probe failed":
+      return `${member} did not answer${why}`;
+    case "act started":
+      return `Tools are running${why}`;
+    case "speak started":
+      return `${member} speaks`;
+    case "speak failed":
+      return `${member} could not speak${why}`;
+    case "route solo":
+      return `${member} answers alone${why}`;
+  }
+  if (stage === "compare") return `The proposals were compared: ${event}${why}`;
+  return `${[stage, member, event].filter(Boolean).join(", ")}${why}`;
 }
 
 function degradedWords({ outcome }: Message): string {
-  const missing = [...(outcome?.members ?? [])].filter(([, state]) => !/^(ok|answered|up|ready)$/i.test(state));
-  const names = missing.map(([name, state]) => (state ? `${name} (${state})` : name)).join(", ");
-  return names ? `The committee was not complete: ${names}.` : "The committee was not complete for this answer.";
+  const missing = [...(outcome?.members ?? [])].filter(([, state]) => state !== "ok" && state !== "silent");
+  const causes = missing.map(([name, state]) => `${name}: ${outcome?.causes.get(name) || state.replaceAll("_", " ")}`);
+  return `The committee was not complete for this answer. ${causes.join(" ")}`.trim();
 }
 
 function RetryButton({ onRetry, retryAt }: { onRetry: () => void; retryAt: number }): ReactNode {

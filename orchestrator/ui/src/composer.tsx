@@ -69,12 +69,12 @@ export function Composer({ draft, onDraft, busy, onSend, onStop }: Props): React
 function ModelChip(): ReactNode {
   const model = useStore(chosenModel);
   const known = useStore(models);
-  const options: readonly Model[] = known.length > 0 ? known : [{ id: "", label: "Committee" }];
+  const options: readonly Model[] = known.length > 0 ? known : [{ id: "", label: "The whole committee" }];
   const chosen = options.find((option) => option.id === model) ?? options[0];
   return (
     <Select.Root value={chosen?.id ?? ""} onValueChange={(value) => chosenModel.set(value ?? "")}>
       <Select.Trigger className="model-chip" aria-label="Who answers">
-        <Select.Value>{chosen ? modelLabel(chosen) : ""}</Select.Value>
+        <Select.Value>{chosen?.label ?? ""}</Select.Value>
         <ChevronDown />
       </Select.Trigger>
       <Select.Portal>
@@ -83,7 +83,7 @@ function ModelChip(): ReactNode {
             <Select.List>
               {options.map((option) => (
                 <Select.Item key={option.id} value={option.id} className="option">
-                  <Select.ItemText>{modelLabel(option)}</Select.ItemText>
+                  <Select.ItemText>{option.label}</Select.ItemText>
                   <Select.ItemIndicator>
                     <Check />
                   </Select.ItemIndicator>
@@ -95,10 +95,4 @@ function ModelChip(): ReactNode {
       </Select.Portal>
     </Select.Root>
   );
-}
-
-function modelLabel({ id, label }: Model): string {
-  const [kind, rest] = label.split(/:(.*)/s, 2);
-  if (kind === "committee" && rest) return `Committee: ${rest.replace("+", " + ")}`;
-  return id ? label : "Committee";
 }

@@ -110,7 +110,7 @@ async function streamJob(
     for await (const event of serverEvents(response.body, SILENCE_MS)) {
       remember(event.id);
       if (event.data === "[DONE]") break;
-      view.set(afterEvent(view.get(), readJobEvent(event.data)));
+      show(view, readJobEvent(event.data));
     }
   } finally {
     streams -= 1;
@@ -126,7 +126,15 @@ async function pollJob(id: string, view: Store<JobView>, signal: AbortSignal): P
 
 async function readRow(id: string, view: Store<JobView>, signal: AbortSignal): Promise<void> {
   const row = await getJson(`/api/jobs/${encodeURIComponent(id)}`, signal);
-  view.set(afterEvent(view.get(), { job: readJob(row), stage: "", progress: null, assets: [] }));
+  show(view, { job: readJob(row), stage: "", progress: null, assets: [] });
+}
+
+function show(view: Store<JobView>, event: JobEvent): void {
+  const next = afterEvent(view.get(), event);
+  view.set(next);
+  const { job } = next;
+  // The list is polled; a followed job is known sooner.
+  if (job) jobList.patch({ jobs: jobList.get().jobs.map((other) => (other.id === job.id ? job : other)) });
 }
 
 function afterEvent(view: JobView, event: JobEvent): JobView {

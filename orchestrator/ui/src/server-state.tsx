@@ -87,7 +87,7 @@ function memberTone(member: Member): Tone {
 }
 
 function memberWords(member: Member): string {
-  if (!member.ok) return member.detail || "Does not answer.";
-  if (member.offline) return "Built-in stand-in: it follows rules, no language model is connected.";
-  return member.detail || "Ready.";
+  if (!member.ok) return member.note || "Does not answer.";
+  if (member.offline) return `Built-in stand-in: it follows rules, no language model is connected. ${member.note}`;
+  return member.note || "Ready.";
 }

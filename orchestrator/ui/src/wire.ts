@@ -13,14 +13,19 @@ export interface Step {
   readonly stage: string;
   readonly member: string;
   readonly event: string;
+  readonly detail: string;
 }
 
 /** How the members stood at the end of a turn. */
 export interface Outcome {
-  readonly agreement: number | null;
+  /** "agreed", "compatible", "split", "single" or "solo". */
+  readonly agreement: string;
   readonly degraded: boolean;
   readonly speaker: string;
+  /** "ok", "silent" or what went wrong, by member. */
   readonly members: ReadonlyMap<string, string>;
+  /** The whole sentence for what went wrong, by member. */
+  readonly causes: ReadonlyMap<string, string>;
 }
 
 export interface StoredMessage {
@@ -89,7 +94,8 @@ export interface Member {
   readonly ok: boolean;
   /** A scripted stand-in that answers without a model. */
   readonly offline: boolean;
-  readonly detail: string;
+  /** What is unusual, and what to do about it. */
+  readonly note: string;
 }
 
 export interface Health {
@@ -158,10 +164,12 @@ export function readChunk(data: string): Chunk {
   const choice = fields(items(chunk["choices"])[0]);
   const delta = fields(choice["delta"]);
   const committee = fields(chunk["committee"]);
+  const step = readStep(committee);
   return {
     content: text(delta["content"]),
-    reasoning: text(delta["reasoning_content"]) || text(delta["reasoning"]),
-    step: readStep(committee),
+    // A step's chunk may carry the same step as a line of reasoning, for clients that do not know the field.
+    reasoning: step ? "" : text(delta["reasoning_content"]) || text(delta["reasoning"]),
+    step,
     outcome: readOutcome(committee),
     jobIds: jobIdsIn(committee["tool_results"]),
     finished: text(choice["finish_reason"]) !== "",
@@ -172,20 +180,23 @@ export function readChunk(data: string): Chunk {
 function readStep(committee: Fields): Step | null {
   const stage = text(committee["stage"]);
   if (!stage) return null;
-  return { stage, member: text(committee["member"]), event: text(committee["event"]) };
+  const [member, event, detail] = [committee["member"], committee["event"], committee["detail"]].map(text);
+  return { stage, member: member ?? "", event: event ?? "", detail: detail ?? "" };
 }
 
 function readOutcome(committee: Fields): Outcome | null {
   if (!("agreement" in committee || "members" in committee || "degraded" in committee)) return null;
-  const members = Object.entries(fields(committee["members"])).map(
-    ([name, state]) => [name, text(state) || text(fields(state)["status"])] as const,
-  );
   return {
-    agreement: number(committee["agreement"]),
+    agreement: text(committee["agreement"]),
     degraded: committee["degraded"] === true,
     speaker: text(committee["speaker"]),
-    members: new Map(members),
+    members: readWords(committee["members"]),
+    causes: readWords(committee["causes"]),
   };
+}
+
+function readWords(value: unknown): Map<string, string> {
+  return new Map(Object.entries(fields(value)).map(([name, word]) => [name, text(word)]));
 }
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
@@ -327,17 +338,20 @@ function readMember(value: unknown): Member {
   return {
     name: text(row["name"]),
     model: text(row["model"]),
-    ok: row["ok"] !== false,
-    offline: row["offline"] === true || text(row["backend"]) === "offline",
-    detail: text(row["detail"]),
+    ok: row["reachable"] !== false,
+    offline: row["stand_in"] === true,
+    note: text(row["note"]),
   };
 }
+
+// Further ids of the committee itself, which comes first under its own.
+const OTHER_NAMES = new Set(["committee", "wrapper-film-orchestrator"]);
 
 export function readModels(value: unknown): Model[] {
   return items(fields(value)["data"])
     .map((row) => text(fields(row)["id"]))
-    .filter(Boolean)
-    .map((id) => ({ id, label: id }));
+    .filter((id, index) => id && (index === 0 || !OTHER_NAMES.has(id)))
+    .map((id, index) => ({ id, label: index === 0 ? "The whole committee" : `${id} alone` }));
 }
 
 /** The sentence inside any of the server's error shapes. */

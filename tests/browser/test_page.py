@@ -1,0 +1,387 @@
+"""The chat page in a real browser: what a reader sees while an answer and a film come into being."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Watched
+from tests.browser.page_server import BREAK, Hold, PageServer, chunk
+
+pytestmark = pytest.mark.browser
+
+FILM_STAGES = ["plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export"]
+
+
+def ask(page: Page, text: str = "Make a film") -> None:
+    page.get_by_label("Message", exact=True).fill(text)
+    page.keyboard.press("Enter")
+
+
+def film_answer(job_id: str) -> list[dict[str, Any]]:
+    section = f"\n\n### Tool Results\n- **jobs**: `{job_id}`\n- **watch**: http://films.example/#/jobs/{job_id}\n"
+    results = [{"name": "film.run", "job_ids": [job_id], "error": None}]
+    committee = {"agreement": "agreed", "degraded": False, "members": {"qwen": "ok"}, "tool_results": results}
+    return [chunk("The film is on its way."), chunk(section), chunk(finish="stop", committee=committee)]
+
+
+def test_tokens_appear_before_the_end(page: Page, server: PageServer) -> None:  # K010
+    step = {"seq": 1, "stage": "probe", "member": "qwen", "event": "started"}
+    server.answer = [
+        chunk(committee=step, reasoning="probe qwen: started\n"),
+        chunk(reasoning="[qwen] - Monarchs migrate.\n"),
+        chunk("Monarchs "),
+        Hold("middle"),
+        chunk("fly south."),
+        chunk(finish="stop", committee={"agreement": "agreed", "degraded": False, "members": {"qwen": "ok"}}),
+    ]
+    page.goto(server.url)
+    ask(page, "Where do monarchs go?")
+    answer = page.get_by_role("article", name="Committee")
+    expect(answer).to_contain_text("Monarchs")
+    expect(answer).to_have_attribute("data-state", "streaming")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    server.release("middle")
+    expect(answer).to_contain_text("Monarchs fly south.")
+    expect(answer).to_have_attribute("data-state", "done")
+
+    deliberation = answer.locator(".deliberation")
+    expect(deliberation).not_to_have_attribute("open", re.compile(".*"))
+    deliberation.locator("summary").click()
+    expect(deliberation).to_contain_text("qwen is thinking it over")
+    expect(deliberation.locator(".reasoning")).to_have_text("[qwen] - Monarchs migrate.")
+    expect(deliberation).to_contain_text("all agreed")
+
+
+def test_stop_ends_the_answer_and_keeps_what_came(page: Page, server: PageServer) -> None:
+    server.answer = [chunk("So far"), Hold("never")]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_text("So far")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+    expect(page.get_by_text("So far")).to_be_visible()
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+def test_shift_enter_makes_a_new_line(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    field = page.get_by_label("Message", exact=True)
+    field.press_sequentially("one")
+    page.keyboard.press("Shift+Enter")
+    field.press_sequentially("two")
+    expect(field).to_have_value("one\ntwo")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article", name="You")).to_have_text("one\ntwo")
+
+
+def test_markdown_is_rendered(page: Page, server: PageServer) -> None:  # C075
+    text = (
+        "# Title\n\n1. first\n2. **bold** and `code`\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n"
+        "```python\nprint('hello')\n```\n\n> said\n\n- [x] done\n\n[site](https://example.org/a)"
+    )
+    server.answer = [chunk(piece) for piece in re.findall(r"(?s).{1,7}", text)] + [chunk(finish="stop")]
+    page.goto(server.url)
+    ask(page)
+    answer = page.locator(".markdown")
+    expect(answer.get_by_role("heading", name="Title")).to_be_visible()
+    expect(answer.locator("ol li")).to_have_count(2)
+    expect(answer.locator("strong")).to_have_text("bold")
+    expect(answer.locator("td").nth(1)).to_have_css("text-align", "right")
+    expect(answer.locator("pre code")).to_have_text("print('hello')\n")
+    expect(answer.locator("blockquote")).to_have_text("said")
+    link = answer.get_by_role("link", name="site")
+    expect(link).to_have_attribute("href", "https://example.org/a")
+    expect(link).to_have_attribute("rel", re.compile("noopener"))
+
+
+def test_code_can_be_copied(page: Page, context: BrowserContext, server: PageServer) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    server.answer = [chunk("```sh\nmake demo\n```"), chunk(finish="stop")]
+    page.goto(server.url)
+    ask(page)
+    page.get_by_role("button", name="Copy code").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "make demo\n"
+
+
+def test_a_film_is_followed_to_its_end(page: Page, server: PageServer, film_result: dict[str, Any]) -> None:
+    # C077 C078 C079
+    job_id = server.add_job()
+    server.answer = film_answer(job_id)
+    page.goto(server.url)
+    ask(page)
+    card = page.locator(".job-card")
+    expect(card).to_contain_text("Butterflies")
+    expect(card).to_contain_text("Waiting its turn")
+
+    server.push(job_id, "stage", status="running", stage="plan", progress=0.05, eta_s=83.0)
+    expect(card.locator("[aria-current=step]")).to_have_text("plan")
+    expect(card).to_contain_text("5 % · about 1 min left")
+    panels = film_result["storyboard"]
+    server.push(job_id, "stage", stage="storyboard", progress=0.2, data={"storyboard": panels[:2]})
+    expect(card.locator(".pictures img")).to_have_count(2)
+    server.push(job_id, "progress", stage="final/S1_SH02", progress=0.61, eta_s=20.0)
+    expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "61")
+    expect(card.locator("[aria-current=step]")).to_have_text("final")
+    expect(card.locator("[data-state=done]")).to_have_count(4)
+    expect(page.get_by_label("Recent jobs")).to_contain_text("61 %")
+
+    server.push(job_id, "succeeded", status="succeeded", stage="export", progress=1.0, result=film_result)
+    video = card.locator("video")
+    expect(video).to_have_attribute("src", "/artifacts/butterflies.mp4")
+    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    assert page.evaluate("document.querySelector('video').duration") == pytest.approx(2.0, abs=0.1)
+    expect(card.locator(".pictures img")).to_have_count(5)
+    assert page.evaluate("[...document.querySelectorAll('.pictures img')].every((image) => image.naturalWidth > 0)")
+    expect(card.get_by_role("progressbar")).to_have_count(0)
+    for label in ("Film, MP4", "Timeline, OTIO", "Edit list, EDL", "Quality report", "Subtitles"):
+        expect(card.get_by_role("link", name=label)).to_have_attribute("href", re.compile("^/artifacts/"))
+    for words in ("1920 × 1080", "30 fps", "20 s", "renderer: procedural-preview", "fidelity: preview"):
+        expect(card).to_contain_text(words)
+    expect(card).to_contain_text("Depicted: monarch butterflies, a meadow at dusk")
+    expect(card).to_contain_text("Not depicted: the title card's hand lettering")
+
+
+def test_a_panel_opens_large(page: Page, server: PageServer, film_result: dict[str, Any]) -> None:
+    job_id = server.add_job()
+    server.push(job_id, "succeeded", status="succeeded", progress=1.0, result=film_result)
+    page.goto(f"{server.url}/#/jobs/{job_id}")
+    page.get_by_role("button", name="Picture 2").click()
+    expect(page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_reload_resumes_a_running_film(page: Page, server: PageServer, film_result: dict[str, Any]) -> None:  # C077
+    job_id = server.add_job()
+    server.answer = film_answer(job_id)
+    page.goto(server.url)
+    ask(page)
+    server.push(job_id, "progress", status="running", stage="animatic", progress=0.4)
+    expect(page.locator(".job-card")).to_contain_text("40 %")
+    page.reload()
+    card = page.locator(".job-card")
+    expect(card).to_contain_text("40 %")
+    server.push(job_id, "succeeded", status="succeeded", progress=1.0, result=film_result)
+    expect(card.locator("video")).to_be_visible()
+
+
+def test_a_lost_job_stream_is_taken_up_again(page: Page, server: PageServer, film_result: dict[str, Any]) -> None:
+    job_id = server.add_job()
+    server.push(job_id, "progress", status="running", stage="plan", progress=0.1)
+    page.goto(f"{server.url}/#/jobs/{job_id}")
+    expect(page.locator(".job-card")).to_contain_text("10 %")
+    server.push(job_id, "progress", stage="breakdown", progress=0.2)
+    expect(page.locator(".job-card")).to_contain_text("20 %")
+    server.drop_streams()
+    server.push(job_id, "succeeded", status="succeeded", progress=1.0, result=film_result)
+    expect(page.locator(".job-card video")).to_be_visible()
+    streams = [headers for _, path, headers in server.requests if path.endswith("/stream")]
+    assert len(streams) == 2
+    assert streams[1]["Last-Event-ID"] == "2"
+
+
+def test_a_failed_job_says_why(page: Page, server: PageServer) -> None:
+    job_id = server.add_job()
+    server.answer = film_answer(job_id)
+    page.goto(server.url)
+    ask(page)
+    error = {"code": "render_failed", "message": "The encoder stopped at shot 3."}
+    server.push(job_id, "failed", status="failed", stage="final", progress=0.5, error=error)
+    expect(page.locator(".job-card").get_by_role("alert")).to_contain_text("The encoder stopped at shot 3.")
+    expect(page.locator(".job-card .status")).to_have_text("Failed")
+
+
+def test_a_running_job_can_be_cancelled(page: Page, server: PageServer) -> None:
+    job_id = server.add_job()
+    server.push(job_id, "progress", status="running", stage="plan", progress=0.1)
+    page.goto(f"{server.url}/#/jobs/{job_id}")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".job-card .status")).to_have_text("Cancelled")
+    assert server.count("POST", f"/api/jobs/{job_id}/cancel") == 1
+
+
+def test_an_unknown_job_is_said_to_be_unknown(page: Page, server: PageServer) -> None:
+    page.goto(f"{server.url}/#/jobs/0190a000-0000-7000-8000-000000000000")
+    expect(page.get_by_text("There is no such job.")).to_be_visible()
+
+
+def test_the_job_list_outlives_errors(page: Page, server: PageServer) -> None:  # C149
+    server.add_job(title="Lighthouse")
+    page.goto(server.url)
+    jobs = page.get_by_label("Recent jobs")
+    expect(jobs).to_contain_text("Lighthouse")
+    server.faults["/api/jobs"] = (503, {}, {"error": {"message": "The database does not answer."}})
+    expect(jobs).to_contain_text("The database does not answer. Showing what was last known.")
+    expect(jobs).to_contain_text("Lighthouse")
+    del server.faults["/api/jobs"]
+    expect(jobs).not_to_contain_text("last known")
+
+
+def test_a_key_is_traded_for_a_cookie(page: Page, context: BrowserContext, server: PageServer) -> None:
+    server.key = "sk-correct-horse"
+    page.goto(server.url)
+    dialog = page.get_by_role("dialog", name="This server asks for a key")
+    dialog.get_by_label("Key").fill("sk-wrong")
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(dialog.get_by_role("alert")).to_have_text("The server does not know this key.")
+    dialog.get_by_label("Key").fill("sk-correct-horse")
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(dialog).to_have_count(0)
+    ask(page, "Hi")
+    expect(page.get_by_text("Hello.")).to_be_visible()
+    cookie = next(cookie for cookie in context.cookies() if cookie["name"] == "committee_session")
+    assert cookie["httpOnly"]
+    assert page.evaluate("JSON.stringify([{...localStorage}, document.cookie])").find("sk-correct") < 0
+    assert not [path for _, path, _ in server.requests if "sk-" in path]
+
+
+def test_too_many_requests_say_when_to_come_back(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    ask(page, "first")
+    expect(page.get_by_text("Hello.")).to_be_visible()
+    path = f"/api/conversations/{next(iter(server.conversations))}/messages"
+    server.faults[path] = (429, {"Retry-After": "2"}, {"error": {"message": "256 turns are running; try again."}})
+    ask(page, "second")
+    expect(page.get_by_text("256 turns are running; try again.")).to_be_visible()
+    button = page.get_by_role("button", name=re.compile("Try again"))
+    expect(button).to_be_disabled()
+    del server.faults[path]
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_text("Hello.")).to_have_count(2)
+    expect(page.get_by_role("article", name="You")).to_have_text(["first", "second"])
+
+
+def test_an_error_within_the_stream_is_shown(page: Page, server: PageServer) -> None:
+    server.answer = [chunk("Half an "), {"error": {"message": "qwen went away.", "type": "server_error"}}]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_text("Half an")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("qwen went away.")
+    expect(page.get_by_role("button", name="Try again")).to_be_enabled()
+
+
+def test_a_cut_stream_is_not_taken_for_an_answer(page: Page, server: PageServer) -> None:
+    server.answer = [chunk("Half an "), Hold("cut"), BREAK]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_text("Half an")).to_be_visible()
+    server.release("cut")
+    expect(page.get_by_role("article", name="Committee")).to_have_attribute("data-state", "failed")
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def test_an_unreachable_server_is_said_to_be_so(page: Page, context: BrowserContext, server: PageServer) -> None:
+    page.goto(server.url)
+    expect(page.locator(".health")).to_have_text("qwen + gptoss")
+    context.set_offline(True)
+    ask(page, "anybody?")
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("anybody?")
+    context.set_offline(False)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Hello.")).to_be_visible()
+
+
+def test_offline_and_missing_members_are_named(page: Page, server: PageServer) -> None:
+    server.health["members"][1] |= {"reachable": False, "note": "Nothing listens at 127.0.0.1:11435."}
+    page.goto(server.url)
+    badge = page.locator(".health")
+    expect(badge).to_have_text("gptoss down")
+    badge.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing listens at 127.0.0.1:11435.")
+    for member in server.health["members"]:
+        member |= {"reachable": True, "stand_in": True, "note": ""}
+    page.reload()
+    expect(badge).to_have_text("Offline members")
+    badge.click()
+    expect(page.get_by_role("dialog")).to_contain_text("no language model is connected")
+
+
+def test_a_degraded_answer_is_labelled(page: Page, server: PageServer) -> None:
+    committee = {
+        "agreement": "single",
+        "degraded": True,
+        "members": {"qwen": "ok", "gptoss": "timeout"},
+        "causes": {"gptoss": "It was still thinking."},
+    }
+    server.answer = [chunk("Alone."), chunk(finish="stop", committee=committee)]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_role("article", name="Committee")).to_contain_text("gptoss: It was still thinking.")
+
+
+def test_conversations_are_kept_chosen_and_deleted(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    sidebar = page.get_by_role("navigation", name="Conversations and jobs")
+    ask(page, "About owls")
+    expect(sidebar.get_by_role("link", name="About owls")).to_be_visible()
+    sidebar.get_by_role("link", name="New conversation").click()
+    expect(page.get_by_text("What shall we make?")).to_be_visible()
+    ask(page, "About bats")
+    expect(sidebar.get_by_role("link", name="About bats")).to_be_visible()
+    sidebar.get_by_role("link", name="About owls").click()
+    expect(page.get_by_role("article", name="You")).to_have_text("About owls")
+    sidebar.get_by_role("button", name="Delete About owls").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(sidebar.get_by_role("link", name="About owls")).to_have_count(0)
+    expect(page.get_by_text("What shall we make?")).to_be_visible()
+
+
+def test_an_example_fills_the_composer(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("button", name="monarch butterflies").click()
+    expected = "Make a 20-second film about monarch butterflies. Title: Butterflies"
+    expect(page.get_by_label("Message", exact=True)).to_have_value(expected)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("article", name="You")).to_have_text(expected)
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_narrow_screens(page: Page, server: PageServer, film_result: dict[str, Any], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 780})
+    job_id = server.add_job(title="A rather long title for a film about monarch butterflies")
+    server.answer = [chunk("```\n" + "x" * 300 + "\n```\n\n" + "y" * 200), *film_answer(job_id)]
+    server.push(job_id, "progress", status="running", stage="storyboard", progress=0.3, eta_s=100.0)
+    page.goto(server.url)
+    ask(page, "z" * 120)
+    expect(page.locator(".job-card")).to_contain_text("30 %")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('.messages').scrollWidth") <= width
+    page.get_by_role("button", name="Conversations and jobs").click()
+    drawer = page.get_by_role("dialog", name="Committee")
+    drawer.get_by_role("link", name="New conversation").click()
+    expect(drawer).to_have_count(0)
+
+
+def test_the_reader_who_scrolled_up_is_left_alone(page: Page, server: PageServer) -> None:
+    lines = "\n\n".join(f"Line {number}" for number in range(80))
+    server.answer = [chunk(lines), Hold("more"), chunk("\n\nThe last line."), chunk(finish="stop")]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_text("Line 79")).to_be_in_viewport()
+    page.locator(".scroller").evaluate("(element) => element.scrollTo(0, 0)")
+    expect(page.get_by_role("button", name="Jump to the end")).to_be_visible()
+    server.release("more")
+    expect(page.get_by_text("The last line.")).to_be_attached()
+    expect(page.get_by_text("The last line.")).not_to_be_in_viewport()
+    page.get_by_role("button", name="Jump to the end").click()
+    expect(page.get_by_text("The last line.")).to_be_in_viewport()
+
+
+def test_colours_follow_the_system_until_chosen(page: Page, server: PageServer, watched: Watched) -> None:
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    page.goto(server.url)
+    dark = page.evaluate(background)
+    page.get_by_role("button", name="Light colours").click()
+    light = page.evaluate(background)
+    assert light != dark
+    page.reload()
+    expect(page.get_by_role("button", name="Dark colours")).to_be_visible()
+    assert page.evaluate(background) == light
