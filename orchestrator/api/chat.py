@@ -112,13 +112,25 @@ def caller_of(connection: HTTPConnection) -> Caller:
 
 
 async def stream_turn(
-    turn: RunningTurn, head: Head, narrator: Narrator, stream: EventStream, answer: Answer, pacing: Pacing
+    turn: RunningTurn,
+    head: Head,
+    narrator: Narrator,
+    stream: EventStream,
+    answer: Answer,
+    pacing: Pacing,
+    *,
+    before_end: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Stream a turn to its end, filling `answer` on the way; a failure after the first byte becomes the last event."""
+    """Stream a turn to its end, filling `answer` on the way; a failure after the first byte becomes the last event.
+
+    `before_end` is awaited when the answer is whole and the client has not been told so yet.
+    """
     writer = ChunkWriter(head)
     try:
         await stream.write(writer.role(), hold=True)
         await _stream_events(turn, writer, narrator, stream, answer, pacing)
+        if before_end is not None:
+            await before_end()
         await stream.write(DONE)
         await stream.close()
         turn.delivered = True

@@ -166,13 +166,20 @@ class _AnswerResponse(Response):
         with self._turns.begin(self._completion_request(), caller) as turn:
             await self._store.add(self._conversation_id, StoredMessage("user", self._said.content), owner=caller.owner)
             answer = Answer()
-            stream = EventStream(send)
-            head = Head(self._said.model)
+            saving: list[asyncio.Task[None]] = []
+
+            async def save() -> None:
+                """Once, and to its end also when this request is being cancelled."""
+                if not saving:
+                    saving.append(asyncio.create_task(self._save(turn, answer)))
+                await asyncio.shield(saving[0])
+
+            stream, head = EventStream(send), Head(self._said.model)
+            work = stream_turn(turn, head, Narrator("full"), stream, answer, self._pacing, before_end=save)
             try:
-                await unless_gone(stream_turn(turn, head, Narrator("full"), stream, answer, self._pacing), receive)
+                await unless_gone(work, receive)
             finally:
-                # Also when this request is being cancelled: what was produced is kept.
-                await asyncio.shield(asyncio.create_task(self._save(turn, answer)))
+                await save()
 
     def _completion_request(self) -> CompletionRequest:
         spoken = [(message.role, message.content) for message in self._history] + [("user", self._said.content)]
