@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import skia
 
@@ -98,6 +99,7 @@ def outline(points: Sequence[tuple[float, float]], *, close: bool = True) -> ski
 def smooth(points: Sequence[tuple[float, float]], *, close: bool = False) -> skia.Path:
     """A curve that passes near every point: quadratic pieces between the midpoints."""
     path = skia.Path()
+    rest: Sequence[tuple[float, float]]
     if close:
         points = [*points, points[0], points[1]]
         first = ((points[0][0] + points[1][0]) / 2, (points[0][1] + points[1][1]) / 2)
@@ -106,7 +108,7 @@ def smooth(points: Sequence[tuple[float, float]], *, close: bool = False) -> ski
     else:
         path.moveTo(*points[0])
         rest = points
-    for (ax, ay), (bx, by) in zip(rest, rest[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(rest):
         path.quadTo(ax, ay, (ax + bx) / 2, (ay + by) / 2)
     if close:
         path.close()

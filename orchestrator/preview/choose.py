@@ -14,53 +14,6 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*", re.UNICODE)
 _MAX_TEXT = 4000
 _MAX_SUBJECTS = 5
 _NEGATIONS = frozenset({"no", "without", "never"})
-_DETERMINERS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "some",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "no",
-        "every",
-        "each",
-    ]
-)
-_PREPOSITIONS = frozenset(
-    [
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "to",
-        "from",
-        "with",
-        "into",
-        "onto",
-        "over",
-        "under",
-        "above",
-        "across",
-        "through",
-        "toward",
-        "towards",
-        "along",
-        "near",
-        "for",
-        "about",
-    ]
-)
 _MOVE_CYCLE = ("drift", "push_in", "pan_right", "pull_out", "tilt_up", "pan_left", "push_in", "tilt_down")
 _FRAMING_CYCLE = ("wide", "medium", "close", "wide", "close", "medium")
 
@@ -179,11 +132,13 @@ def _noun_like(tokens: list[_Token], position: int) -> bool:
         return False
     if word in lexicon.VERBS or word in lexicon.MOODS or word in lexicon.STYLES or token.lemma in lexicon.FILM_WORDS:
         return False
-    if word.endswith("ly") or (word.endswith(("ing", "ed")) and not _after(tokens, position, _DETERMINERS | {"of"})):
+    if word.endswith("ly") or (
+        word.endswith(("ing", "ed")) and not _after(tokens, position, lexicon.DETERMINERS | {"of"})
+    ):
         return word == "computing"
     if position == 0:
         return True
-    if _after(tokens, position, _DETERMINERS | _PREPOSITIONS | lexicon.ADJECTIVES | {"and"}):
+    if _after(tokens, position, lexicon.DETERMINERS | lexicon.PREPOSITIONS | lexicon.ADJECTIVES | {"and"}):
         return True
     # "detective enters": an s-form after a singular noun is its verb, not a plural
     return not token.plural or tokens[position - 1].plural or tokens[position - 1].word in lexicon.VERBS
@@ -356,7 +311,8 @@ def _depiction(art: ShotArt, reading: _Reading) -> Depiction:
         *(("atmosphere", item) for item in art.atmosphere),
         *(("sprite", subject.sprite) for subject in art.subjects),
     }
-    depicted, missing = [], []
+    depicted: list[str] = []
+    missing: list[str] = []
     for word, hits in reading.drawn.items():
         (depicted if any(hit in present for hit in hits) else missing).append(word)
     return Depiction(depicted, missing + [word for word in reading.undrawn if word not in depicted])

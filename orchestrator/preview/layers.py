@@ -40,7 +40,7 @@ class Sway:
         angle = 2 * math.pi * t / self.period_s + self.phase
         if self.kind == "water":
             return self.amount * (0.25 + 0.75 * v) * math.sin(angle + 26 * v**0.6)
-        bend = (1 - v) ** 1.7
+        bend = math.pow(max(0.0, 1 - v), 1.7)
         return self.amount * bend * (math.sin(angle) + 0.4 * math.sin(2.3 * angle + 1.3))
 
 

@@ -30,7 +30,10 @@ TERRAINS = (
     "seabed",
     "horizon",
 )
-SPRITES = ("butterfly",)
+SPRITES = (
+    "astronaut balloon bee bicycle bird butterfly car castle cat child couple deer dog dragon fire fish gull horse house "
+    "jellyfish kite lamp lantern lighthouse person plane robot rocket sailboat ship tent train tree turtle whale windmill"
+).split()
 FOREGROUNDS = ("none", "grass", "flowers", "reeds", "pine", "leaves", "rocks", "street", "snow", "coral")
 ATMOSPHERES = ("pollen", "snow", "rain", "fog", "fireflies", "dust", "bubbles", "embers", "petals")
 STYLES = ("illustration", "watercolor", "noir", "pastel", "retro", "anime", "minimal", "storyboard")
