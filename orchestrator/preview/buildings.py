@@ -58,11 +58,16 @@ def house_live(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     for k in range(7):
         age = (0.16 * t + k / 7 + v.b) % 1.0
         x = 0.32 + 0.26 * age + 0.05 * math.sin(5 * age + 6 * v.a)
-        canvas.drawCircle(x, -1.02 - 0.75 * age, 0.03 + 0.10 * age, brush.fill("#e6e2e2", 0.26 * math.sin(math.pi * age)))
+        canvas.drawCircle(
+            x, -1.02 - 0.75 * age, 0.03 + 0.10 * age, brush.fill("#e6e2e2", 0.26 * math.sin(math.pi * age))
+        )
 
 
 def lighthouse(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
-    rock = smooth([(-0.42, 0.06), (-0.34, -0.05), (-0.18, -0.09), (0.02, -0.07), (0.2, -0.10), (0.38, -0.03), (0.46, 0.06)], close=True)
+    rock = smooth(
+        [(-0.42, 0.06), (-0.34, -0.05), (-0.18, -0.09), (0.02, -0.07), (0.2, -0.10), (0.38, -0.03), (0.46, 0.06)],
+        close=True,
+    )
     canvas.drawPath(rock, brush.fill("#4d4a4e"))
     canvas.drawRect(skia.Rect(0.10, -0.20, 0.34, -0.05), brush.fill("#e8e2d6"))
     canvas.drawPath(outline([(0.07, -0.20), (0.22, -0.28), (0.37, -0.20)]), brush.fill("#9c3a30"))
@@ -99,7 +104,9 @@ def lighthouse_live(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> 
         alpha = strength * (0.55 + 0.45 * towards) * min(1.0, abs(across) * 3)
         stops: list[Stop] = [(0, "#fff3c4", alpha), (0.3, "#fff3c4", alpha * 0.45), (1, "#fff3c4", 0.0)]
         canvas.drawPath(beam, light.linear((0, 0), (reach or 0.01, 0), stops))
-        brush.glow(canvas, 0, -0.867, 0.16 + 0.16 * max(0.0, towards), "#fff3c4", strength * (0.6 + 0.4 * max(0.0, towards)))
+        brush.glow(
+            canvas, 0, -0.867, 0.16 + 0.16 * max(0.0, towards), "#fff3c4", strength * (0.6 + 0.4 * max(0.0, towards))
+        )
 
 
 def castle(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
@@ -134,7 +141,10 @@ def windmill(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     tower = outline([(-0.17, 0), (-0.105, -0.66), (0.105, -0.66), (0.17, 0)])
     stops: list[Stop] = [(0, "#f7efe0", 1), (1, "#a08a78", 1)]
     canvas.drawPath(tower, brush.linear((-0.16, 0), (0.17, 0), stops))
-    canvas.drawPath(smooth([(-0.13, -0.65), (-0.09, -0.76), (0.0, -0.80), (0.09, -0.76), (0.13, -0.65)], close=True), brush.fill("#7a4632"))
+    canvas.drawPath(
+        smooth([(-0.13, -0.65), (-0.09, -0.76), (0.0, -0.80), (0.09, -0.76), (0.13, -0.65)], close=True),
+        brush.fill("#7a4632"),
+    )
     canvas.drawRoundRect(skia.Rect(-0.05, -0.16, 0.05, 0), 0.04, 0.04, brush.fill("#5d3d28"))
     for y in (-0.52, -0.34):
         canvas.drawRect(skia.Rect(-0.025, y, 0.025, y + 0.07), _pane(brush, brush.palette.lamps))
@@ -229,7 +239,11 @@ def fire(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     light = brush.unlit()
     flick = 0.9 + 0.07 * math.sin(9 * t) + 0.05 * math.sin(14.3 * t + 1)
     light.glow(canvas, 0, -0.3, 1.9 * flick, "#ff8a2a", 0.45)
-    for ink, wide, tall, rate in (("#f2541b", 0.34, 0.95, 5.1), ("#ff9a2a", 0.25, 0.74, 6.7), ("#ffe08a", 0.14, 0.46, 8.3)):
+    for ink, wide, tall, rate in (
+        ("#f2541b", 0.34, 0.95, 5.1),
+        ("#ff9a2a", 0.25, 0.74, 6.7),
+        ("#ffe08a", 0.14, 0.46, 8.3),
+    ):
         sway = 0.10 * math.sin(rate * t + tall * 9)
         high = tall * (0.9 + 0.10 * math.sin(rate * 1.7 * t))
         flame = skia.Path()
@@ -279,4 +293,7 @@ def kite(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     canvas.drawPath(smooth(tail), brush.stroke("#f4f4f4", 0.018))
     for k in range(1, 8, 2):
         x, y = tail[k]
-        canvas.drawPath(outline([(x - 0.08, y - 0.04), (x + 0.08, y + 0.04), (x + 0.08, y - 0.04), (x - 0.08, y + 0.04)]), brush.fill(inks[k % 4 // 2]))
+        canvas.drawPath(
+            outline([(x - 0.08, y - 0.04), (x + 0.08, y + 0.04), (x + 0.08, y - 0.04), (x - 0.08, y + 0.04)]),
+            brush.fill(inks[k % 4 // 2]),
+        )

@@ -51,7 +51,9 @@ def gull(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
         end.lineTo(ends[0] - side * 0.10 - 0.02, lift + 0.05)
         end.close()
         canvas.drawPath(end, brush.fill(tip))
-    hull = smooth([(0.22, -0.01), (0.12, -0.06), (-0.08, -0.035), (-0.26, 0.0), (-0.06, 0.045), (0.12, 0.045)], close=True)
+    hull = smooth(
+        [(0.22, -0.01), (0.12, -0.06), (-0.08, -0.035), (-0.26, 0.0), (-0.06, 0.045), (0.12, 0.045)], close=True
+    )
     canvas.drawPath(hull, brush.fill(body))
     canvas.drawPath(outline([(-0.20, -0.01), (-0.33, -0.03), (-0.33, 0.03)]), brush.fill(body))
     canvas.drawCircle(0.2, -0.018, 0.044, brush.fill("#f6f1e4" if eagle else body))
@@ -98,7 +100,10 @@ def dragon(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
         canvas.drawPath(rib, brush.stroke(mix(ink, "#000000", shade), 0.022))
     wave = [(-0.55 + 0.09 * k, 0.05 + 0.05 * math.sin(2.2 * t + k * 0.9) * (1 - k / 7)) for k in range(7)]
     canvas.drawPath(smooth([*wave, (0.14, 0.0)]), brush.stroke(ink, 0.055))
-    canvas.drawPath(outline([wave[0], (wave[0][0] - 0.08, wave[0][1] - 0.05), (wave[0][0] - 0.06, wave[0][1] + 0.05)]), brush.fill(ink))
+    canvas.drawPath(
+        outline([wave[0], (wave[0][0] - 0.08, wave[0][1] - 0.05), (wave[0][0] - 0.06, wave[0][1] + 0.05)]),
+        brush.fill(ink),
+    )
     body = smooth([(-0.18, 0.0), (0.0, -0.08), (0.18, -0.06), (0.26, 0.0), (0.12, 0.09), (-0.06, 0.08)], close=True)
     canvas.drawPath(body, brush.fill(ink))
     oval(canvas, 0.06, 0.055, 0.12, 0.03, brush.fill(belly))
@@ -137,7 +142,9 @@ _BEASTS = {
     "dog": _Beast("#b5793f", "#6b4322", -0.36, 0.24, 0.062, (0.50, -0.80), (0.20, 0.15), "up", "flop", 0.20, 9.0),
     "wolf": _Beast("#7d828c", "#43474f", -0.34, 0.25, 0.06, (0.54, -0.72), (0.22, 0.15), "bush", "point", 0.20, 6.0),
     "fox": _Beast("#d2692a", "#3a2620", -0.34, 0.20, 0.05, (0.52, -0.68), (0.19, 0.13), "bush", "point", 0.18, 7.5),
-    "horse": _Beast("#7a4a2c", "#2a1a14", -0.46, 0.27, 0.058, (0.62, -1.0), (0.24, 0.13), "long", "point", 0.22, 6.5, True),
+    "horse": _Beast(
+        "#7a4a2c", "#2a1a14", -0.46, 0.27, 0.058, (0.62, -1.0), (0.24, 0.13), "long", "point", 0.22, 6.5, True
+    ),
     "deer": _Beast(
         "#a8734a", "#5d3d28", -0.48, 0.22, 0.04, (0.54, -0.98), (0.18, 0.11), "stub", "point", 0.0, 0.0, antlers=True
     ),
@@ -159,7 +166,9 @@ def _leg(
     path.lineTo(*knee)
     path.lineTo(*foot)
     canvas.drawPath(path, brush.stroke(ink, beast.leg))
-    canvas.drawLine(foot[0], foot[1], foot[0] + 0.035, foot[1], brush.stroke(mix(beast.dark, "#000000", shade), beast.leg * 0.8))
+    canvas.drawLine(
+        foot[0], foot[1], foot[0] + 0.035, foot[1], brush.stroke(mix(beast.dark, "#000000", shade), beast.leg * 0.8)
+    )
 
 
 def _tail(canvas: skia.Canvas, brush: Brush, beast: _Beast, t: float) -> None:
@@ -198,7 +207,9 @@ def _beast_head(canvas: skia.Canvas, brush: Brush, beast: _Beast) -> None:
     canvas.drawCircle(x + length * 0.86, y + height * 0.2, height * 0.13, brush.fill(beast.dark))
     canvas.drawCircle(x + length * 0.2, y - height * 0.18, height * 0.085, brush.fill("#120d0b"))
     if beast.ears == "flop":
-        ear = smooth([(x - 0.07, y - 0.08), (x - 0.13, y + 0.02), (x - 0.08, y + 0.12), (x - 0.02, y - 0.02)], close=True)
+        ear = smooth(
+            [(x - 0.07, y - 0.08), (x - 0.13, y + 0.02), (x - 0.08, y + 0.12), (x - 0.02, y - 0.02)], close=True
+        )
     else:
         ear = outline([(x - 0.075, y - height * 0.4), (x - 0.06, y - height * 1.15), (x + 0.015, y - height * 0.5)])
     canvas.drawPath(ear, brush.fill(mix(beast.coat, beast.dark, 0.6)))
@@ -238,11 +249,21 @@ def _beast(canvas: skia.Canvas, brush: Brush, t: float, v: Variant, beast: _Beas
     stops: list[Stop] = [(0, mix(beast.coat, "#fff0d8", 0.16), 1), (1, mix(beast.coat, "#000000", 0.34), 1)]
     canvas.drawPath(trunk, brush.linear((0, shoulder), (0, beast.belly), stops))
     nx, ny = beast.neck
-    neck = smooth([(0.10, shoulder + 0.03), (nx - 0.16, ny - 0.02), (nx + 0.02, ny - 0.04), (nx, ny + 0.09), (0.36, shoulder + 0.20)])
+    neck = smooth(
+        [
+            (0.10, shoulder + 0.03),
+            (nx - 0.16, ny - 0.02),
+            (nx + 0.02, ny - 0.04),
+            (nx, ny + 0.09),
+            (0.36, shoulder + 0.20),
+        ]
+    )
     canvas.drawPath(neck, brush.fill(beast.coat))
     if beast.mane:
         flow = 0.03 * math.sin(6 * t)
-        mane = smooth([(nx - 0.02, ny - 0.10), (nx - 0.18, ny + 0.02), (0.16 + flow, shoulder - 0.06), (0.06, shoulder + 0.04)])
+        mane = smooth(
+            [(nx - 0.02, ny - 0.10), (nx - 0.18, ny + 0.02), (0.16 + flow, shoulder - 0.06), (0.06, shoulder + 0.04)]
+        )
         canvas.drawPath(mane, brush.stroke(beast.dark, 0.075))
     _beast_head(canvas, brush, beast)
     for x, phase, shade, hind in ((-0.34, 0.0, 0.12, True), (0.30, 1.5, 0.12, False)):
@@ -269,7 +290,16 @@ def cat(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     tail = smooth([(-0.22, -0.06), (-0.46, -0.04), (-0.58, -0.20), (-0.50 + 0.07 * swish, -0.42)])
     canvas.drawPath(tail, brush.stroke(mix(coat, "#000000", 0.12), 0.085))
     body = smooth(
-        [(0.16, 0.0), (-0.28, 0.0), (-0.32, -0.22), (-0.16, -0.46), (0.02, -0.66), (0.18, -0.62), (0.20, -0.30), (0.24, -0.02)],
+        [
+            (0.16, 0.0),
+            (-0.28, 0.0),
+            (-0.32, -0.22),
+            (-0.16, -0.46),
+            (0.02, -0.66),
+            (0.18, -0.62),
+            (0.20, -0.30),
+            (0.24, -0.02),
+        ],
         close=True,
     )
     stops: list[Stop] = [(0, mix(coat, "#000000", 0.25), 1), (1, mix(coat, "#ffffff", 0.10), 1)]
@@ -306,7 +336,14 @@ def fish(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     tail = outline([(-0.30, 0), (-0.52, -0.17 + 0.05 * wag), (-0.45 + 0.02 * wag, 0.01), (-0.52, 0.17 + 0.05 * wag)])
     canvas.drawPath(tail, brush.fill(mix(body, line, 0.25)))
     for sign in (-1, 1):
-        fin = smooth([(-0.18, sign * tall * 0.6), (-0.06, sign * tall * 1.6), (0.10, sign * tall * 1.1), (0.16, sign * tall * 0.6)])
+        fin = smooth(
+            [
+                (-0.18, sign * tall * 0.6),
+                (-0.06, sign * tall * 1.6),
+                (0.10, sign * tall * 1.1),
+                (0.16, sign * tall * 0.6),
+            ]
+        )
         canvas.drawPath(fin, brush.fill(mix(body, line, 0.35)))
     hull = skia.Path()
     hull.moveTo(0.42, 0.01)
@@ -321,7 +358,9 @@ def fish(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
         canvas.drawLine(x, -tall, x - 0.03, tall, brush.stroke(line, 0.10))
         canvas.drawLine(x, -tall, x - 0.03, tall, brush.stroke(band, 0.07))
     canvas.restore()
-    canvas.drawPath(smooth([(0.10, 0.04), (-0.04, 0.13 + 0.03 * wag), (-0.02, 0.03)], close=True), brush.fill(line, 0.5))
+    canvas.drawPath(
+        smooth([(0.10, 0.04), (-0.04, 0.13 + 0.03 * wag), (-0.02, 0.03)], close=True), brush.fill(line, 0.5)
+    )
     canvas.drawCircle(0.29, -0.035, 0.036, brush.fill("#ffffff"))
     canvas.drawCircle(0.298, -0.035, 0.021, brush.fill("#0d0d14"))
 
@@ -332,7 +371,10 @@ def _shark(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     canvas.drawPath(outline([(-0.42, 0), (-0.58, -0.20 + wag), (-0.50, wag), (-0.56, 0.12 + wag)]), brush.fill(ink))
     canvas.drawPath(outline([(-0.04, -0.10), (-0.02, -0.27), (0.12, -0.11)]), brush.fill(ink))
     canvas.drawPath(outline([(0.12, 0.06), (-0.02, 0.22), (0.18, 0.09)]), brush.fill(mix(ink, "#000000", 0.2)))
-    hull = smooth([(0.52, -0.01), (0.32, -0.11), (0.0, -0.13), (-0.28, -0.05), (-0.46, 0.0), (-0.2, 0.06), (0.2, 0.10)], close=True)
+    hull = smooth(
+        [(0.52, -0.01), (0.32, -0.11), (0.0, -0.13), (-0.28, -0.05), (-0.46, 0.0), (-0.2, 0.06), (0.2, 0.10)],
+        close=True,
+    )
     stops: list[Stop] = [(0, ink, 1), (0.62, mix(ink, "#ffffff", 0.1), 1), (0.75, "#e2e9ee", 1)]
     canvas.drawPath(hull, brush.linear((0, -0.13), (0, 0.12), stops))
     canvas.drawCircle(0.38, -0.035, 0.012, brush.fill("#0b0d12"))
@@ -348,13 +390,39 @@ def whale(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     stock = smooth([(-0.22, 0.0), (-0.40, -0.02 - 0.02 * wave), fluke])
     canvas.drawPath(stock, brush.stroke(ink, 0.07))
     for sign in (-1, 1):
-        lobe = smooth([fluke, (fluke[0] - 0.07, fluke[1] + sign * 0.05), (fluke[0] - 0.14, fluke[1] + sign * 0.12 - 0.03), (fluke[0] - 0.03, fluke[1] + sign * 0.05)], close=True)
+        lobe = smooth(
+            [
+                fluke,
+                (fluke[0] - 0.07, fluke[1] + sign * 0.05),
+                (fluke[0] - 0.14, fluke[1] + sign * 0.12 - 0.03),
+                (fluke[0] - 0.03, fluke[1] + sign * 0.05),
+            ],
+            close=True,
+        )
         canvas.drawPath(lobe, brush.fill(ink))
     if dolphin:
-        hull = [(0.58, 0.02), (0.44, -0.05), (0.30, -0.12), (0.0, -0.14), (-0.26, -0.05), (-0.36, 0.0), (-0.1, 0.08), (0.3, 0.09)]
+        hull = [
+            (0.58, 0.02),
+            (0.44, -0.05),
+            (0.30, -0.12),
+            (0.0, -0.14),
+            (-0.26, -0.05),
+            (-0.36, 0.0),
+            (-0.1, 0.08),
+            (0.3, 0.09),
+        ]
         canvas.drawPath(outline([(-0.04, -0.13), (-0.14, -0.27), (0.08, -0.13)]), brush.fill(ink))
     else:
-        hull = [(0.52, 0.02), (0.44, -0.12), (0.18, -0.18), (-0.12, -0.12), (-0.34, -0.02), (-0.2, 0.06), (0.1, 0.17), (0.44, 0.14)]
+        hull = [
+            (0.52, 0.02),
+            (0.44, -0.12),
+            (0.18, -0.18),
+            (-0.12, -0.12),
+            (-0.34, -0.02),
+            (-0.2, 0.06),
+            (0.1, 0.17),
+            (0.44, 0.14),
+        ]
     stops: list[Stop] = [(0, mix(ink, "#ffffff", 0.14), 1), (0.55, ink, 1), (0.75, belly, 1), (1, belly, 1)]
     canvas.drawPath(smooth(hull, close=True), brush.linear((0, -0.18), (0, 0.16), stops))
     if not dolphin:
@@ -371,7 +439,15 @@ def turtle(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     row = math.sin(1.8 * t + 6 * v.b)
     skin = "#6f9460"
     for x, reach, sign in ((0.16, 0.36, 1.0), (-0.24, 0.18, -0.6)):
-        flipper = smooth([(x, 0.03), (x - 0.10, 0.10 + reach * 0.5 * row * sign), (x - reach * 0.7, 0.12 + reach * 0.7 * row * sign), (x - 0.14, 0.04)], close=True)
+        flipper = smooth(
+            [
+                (x, 0.03),
+                (x - 0.10, 0.10 + reach * 0.5 * row * sign),
+                (x - reach * 0.7, 0.12 + reach * 0.7 * row * sign),
+                (x - 0.14, 0.04),
+            ],
+            close=True,
+        )
         canvas.drawPath(flipper, brush.fill(mix(skin, "#000000", 0.15)))
     oval(canvas, 0.40, -0.06, 0.10, 0.07, brush.fill(skin))
     canvas.drawLine(0.24, -0.02, 0.36, -0.05, brush.stroke(skin, 0.09))

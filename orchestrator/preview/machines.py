@@ -110,7 +110,9 @@ def _carriage(canvas: skia.Canvas, brush: Brush, x: float, t: float, v: Variant)
     canvas.drawLine(-1.12, -0.52, 1.12, -0.52, brush.stroke("#e0c27a", 0.02))
     for k in range(6):
         left = -1.0 + k * 0.345
-        canvas.drawRoundRect(skia.Rect(left, -0.92, left + 0.25, -0.64), 0.03, 0.03, brush.unlit().fill("#ffdc90", 0.92))
+        canvas.drawRoundRect(
+            skia.Rect(left, -0.92, left + 0.25, -0.64), 0.03, 0.03, brush.unlit().fill("#ffdc90", 0.92)
+        )
     canvas.drawLine(1.15, -0.28, 1.4, -0.28, brush.stroke("#22252b", 0.06))
     for wx in (-0.8, -0.45, 0.45, 0.8):
         _wheel(canvas, brush, wx, -0.15, 0.15, 8 * t)
@@ -189,7 +191,11 @@ def ship(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     hull = outline([(-1.5, -0.40), (1.6, -0.46), (1.36, 0.04), (-1.36, 0.04)])
     steel: list[Stop] = [(0, "#33415a", 1), (0.72, "#1e2738", 1), (0.74, "#8f3a30", 1), (1, "#6b2a24", 1)]
     canvas.drawPath(hull, brush.linear((0, -0.44), (0, 0.05), steel))
-    for left, right, top, bottom in ((-1.15, 1.05, -0.60, -0.42), (-0.95, 0.80, -0.74, -0.58), (-0.6, 0.6, -0.86, -0.72)):
+    for left, right, top, bottom in (
+        (-1.15, 1.05, -0.60, -0.42),
+        (-0.95, 0.80, -0.74, -0.58),
+        (-0.6, 0.6, -0.86, -0.72),
+    ):
         canvas.drawRoundRect(skia.Rect(left, top, right, bottom), 0.02, 0.02, brush.fill("#f0ede6"))
         count = int((right - left) / 0.11)
         glass = brush.unlit().fill("#ffd98a", 0.95) if brush.palette.lamps else brush.fill("#4d6076")
@@ -197,11 +203,15 @@ def ship(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
             x = left + 0.05 + k * 0.11
             canvas.drawRect(skia.Rect(x, top + 0.045, x + 0.05, top + 0.09), glass)
     for x in (-0.3, 0.05, 0.4):
-        canvas.drawPath(outline([(x - 0.08, -0.84), (x - 0.11, -1.1), (x + 0.05, -1.1), (x + 0.08, -0.84)]), brush.fill("#c0492f"))
+        canvas.drawPath(
+            outline([(x - 0.08, -0.84), (x - 0.11, -1.1), (x + 0.05, -1.1), (x + 0.08, -0.84)]), brush.fill("#c0492f")
+        )
         canvas.drawRect(skia.Rect(x - 0.115, -1.12, x + 0.055, -1.04), brush.fill("#22252c"))
         for k in range(6):
             age = (0.35 * t + k / 6 + x) % 1.0
-            canvas.drawCircle(x - 0.05 - age * 0.9, -1.14 - 0.3 * age, 0.04 + 0.14 * age, brush.fill("#d6d2d0", 0.34 * (1 - age)))
+            canvas.drawCircle(
+                x - 0.05 - age * 0.9, -1.14 - 0.3 * age, 0.04 + 0.14 * age, brush.fill("#d6d2d0", 0.34 * (1 - age))
+            )
     canvas.drawLine(1.2, -0.45, 1.2, -0.95, brush.stroke("#c9c2b4", 0.02))
 
 
@@ -211,7 +221,19 @@ def plane(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     white, shade = "#f4f6f9", "#9aa6b5"
     canvas.drawPath(outline([(-0.40, -0.03), (-0.54, -0.20), (-0.46, -0.20), (-0.30, -0.03)]), brush.fill("#d2452f"))
     canvas.drawPath(outline([(0.10, -0.02), (-0.12, -0.18), (-0.05, -0.18), (0.20, -0.02)]), brush.fill(shade))
-    hull = smooth([(0.50, 0.0), (0.40, -0.05), (0.1, -0.055), (-0.3, -0.05), (-0.52, -0.03), (-0.4, 0.02), (0, 0.05), (0.4, 0.045)], close=True)
+    hull = smooth(
+        [
+            (0.50, 0.0),
+            (0.40, -0.05),
+            (0.1, -0.055),
+            (-0.3, -0.05),
+            (-0.52, -0.03),
+            (-0.4, 0.02),
+            (0, 0.05),
+            (0.4, 0.045),
+        ],
+        close=True,
+    )
     stops: list[Stop] = [(0, "#ffffff", 1), (0.5, white, 1), (1, shade, 1)]
     canvas.drawPath(hull, brush.linear((0, -0.06), (0, 0.05), stops))
     for k in range(15):

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from orchestrator.preview.atmosphere import air_layers, haze_layers
 from orchestrator.preview.foreground import foreground_layers
 from orchestrator.preview.layers import Layer, Stage
+from orchestrator.preview.places import PLACES, place_layers
 from orchestrator.preview.skies import sky_layers
 from orchestrator.preview.sprites import subject_layers
-from orchestrator.preview.terrains import terrain_layers
+from orchestrator.preview.terrains import land_layers
+from orchestrator.preview.waters import WATERS, water_layers
 
 
 def compose(stage: Stage) -> list[Layer]:
     """Layers from back to front; the first one is opaque and fills the picture."""
-    layers = [*sky_layers(stage), *terrain_layers(stage)]
     behind, before = subject_layers(stage)
-    return [*layers, *behind, *foreground_layers(stage), *before]
+    return [
+        *sky_layers(stage),
+        *_terrain(stage),
+        *haze_layers(stage),
+        *behind,
+        *foreground_layers(stage),
+        *before,
+        *air_layers(stage),
+    ]
+
+
+def _terrain(stage: Stage) -> Iterator[Layer]:
+    if stage.art.terrain in WATERS:
+        yield from water_layers(stage)
+    elif stage.art.terrain in PLACES:
+        yield from place_layers(stage)
+    else:
+        yield from land_layers(stage)

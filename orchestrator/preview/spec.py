@@ -30,10 +30,44 @@ TERRAINS = (
     "seabed",
     "horizon",
 )
-SPRITES = (
-    "astronaut balloon bee bicycle bird butterfly car castle cat child couple deer dog dragon fire fish gull horse house "
-    "jellyfish kite lamp lantern lighthouse person plane robot rocket sailboat ship tent train tree turtle whale windmill"
-).split()
+SPRITES = [
+    "astronaut",
+    "balloon",
+    "bee",
+    "bicycle",
+    "bird",
+    "butterfly",
+    "car",
+    "castle",
+    "cat",
+    "child",
+    "couple",
+    "deer",
+    "dog",
+    "dragon",
+    "fire",
+    "fish",
+    "gull",
+    "horse",
+    "house",
+    "jellyfish",
+    "kite",
+    "lamp",
+    "lantern",
+    "lighthouse",
+    "person",
+    "plane",
+    "robot",
+    "rocket",
+    "sailboat",
+    "ship",
+    "tent",
+    "train",
+    "tree",
+    "turtle",
+    "whale",
+    "windmill",
+]
 FOREGROUNDS = ("none", "grass", "flowers", "reeds", "pine", "leaves", "rocks", "street", "snow", "coral")
 ATMOSPHERES = ("pollen", "snow", "rain", "fog", "fireflies", "dust", "bubbles", "embers", "petals")
 STYLES = ("illustration", "watercolor", "noir", "pastel", "retro", "anime", "minimal", "storyboard")
