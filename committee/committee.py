@@ -45,6 +45,10 @@ class Committee:
         """How every member is, asked in parallel."""
         return list(await asyncio.gather(*(seat.backend.health() for seat in self._seats)))
 
+    async def warm(self) -> None:
+        """Have every member load its model (which may take minutes), so that the first turn does not wait for it."""
+        await asyncio.gather(*(seat.backend.warm() for seat in self._seats))
+
     async def aclose(self) -> None:
         await asyncio.gather(*(seat.backend.aclose() for seat in self._seats))
 

@@ -228,7 +228,8 @@ class Deliberation:
             await _cancel(tasks.values())
         for seat in self.seats:
             if seat.name in waiting:
-                self._failed(seat, MemberTimeout("It was still thinking when the others were done."))
+                # Slower than the others is no outage: the breaker does not count it.
+                self.failures[seat.name] = MemberTimeout("It was still thinking when the others were done.")
                 yield StageEvent("probe", seat.name, "failed", MemberTimeout.code)
 
     def _decide(self, proposals: dict[str, Proposal]) -> Decision:
@@ -434,7 +435,7 @@ class Deliberation:
         outcomes: tuple[ToolOutcome, ...] = ()
         for round_number in range(self.config.max_tool_iterations + 1):
             last_round = round_number == self.config.max_tool_iterations or self._overdue()
-            tools = () if last_round else self.tools
+            tools = () if last_round or self._stumbles_over_tools(seat) else self.tools
             spoken = _Spoken()
             yield StageEvent("speak", seat.name, "started")
             request = self._speak_request(seat, messages, StageContext("solo", self.user_text, tools, outcomes), tools)
@@ -465,6 +466,10 @@ class Deliberation:
                     reason = "tool_calls" if client else "stop"
                 yield self._finished(reason, "solo", seat.name)
                 return
+
+    def _stumbles_over_tools(self, seat: Seat) -> bool:
+        """Ollama fails when it cannot parse a model's own call; without tools the second attempt has words."""
+        return "tool call" in str(self.failures.get(seat.name, ""))
 
     def _checked(self, calls: Sequence[ToolCall], tools: Sequence[ToolSpec], round_number: int) -> tuple[ToolCall, ...]:
         """Native calls go through the same checks as proposed ones; unknown tools are left out."""

@@ -54,6 +54,7 @@ class AutoMember:
         self._config = config
         self._current: ChatBackend = _stand_in(config, _nobody(config))
         self._looking: asyncio.Task[None] | None = None
+        self._warm = False
 
     @property
     def model(self) -> str:
@@ -90,6 +91,11 @@ class AutoMember:
     async def health(self) -> MemberHealth:
         return await self._current.health()
 
+    async def warm(self) -> None:
+        """Get the server ready, now or as soon as there is one."""
+        self._warm = True
+        await self._current.warm()
+
     async def aclose(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
@@ -101,6 +107,8 @@ class AutoMember:
             await asyncio.sleep(self._config.look_again_s)
             try:
                 if await self.look():
+                    if self._warm:
+                        await self._current.warm()
                     return
             except Exception:
                 log.exception("looking for a model server failed", extra={"member": self.name})

@@ -130,7 +130,7 @@ class MemberConfig:
     model: str
     base_url: str
     api: Literal["auto", "ollama", "openai", "offline"] = "auto"
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     also_try: tuple[str, ...] = ()
     num_ctx: int = 8192
     keep_alive: str = "24h"
@@ -181,6 +181,9 @@ class ChatBackend(Protocol):
 
     async def health(self) -> MemberHealth:
         """Look at the server now (bounded to a few seconds); never raises."""
+
+    async def warm(self) -> None:
+        """Get ready ahead of the first request, where that means something; never raises."""
 
     async def aclose(self) -> None:
         """Release connections."""

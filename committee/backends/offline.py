@@ -119,6 +119,9 @@ class OfflineMember:
             reachable=True, loaded=True, note=self._note, stand_in=True,
         )  # fmt: skip
 
+    async def warm(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         return None
 

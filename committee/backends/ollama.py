@@ -138,17 +138,14 @@ class OllamaMember:
             vram=_positive(loaded.get("size_vram")) if loaded else None, note=" ".join(notes),
         )  # fmt: skip
 
-    async def preload(self, *, timeout_s: float | None = None) -> None:
-        """Load the model with the context size that all requests will use. Raises MemberError."""
+    async def warm(self) -> None:
+        """Load the model, with the context size that all requests will use: another size would load it anew."""
         options = {"num_ctx": self._config.num_ctx}
-        body = {
-            "model": self.model,
-            "messages": [],
-            "stream": False,
-            "keep_alive": self._keep_alive,
-            "options": options,
-        }
-        await self._server.post("/api/chat", body, timeout_s=timeout_s or self._config.cold_load_s)
+        body = {"model": self.model, "messages": [], "stream": False, "keep_alive": self._keep_alive}
+        try:
+            await self._server.post("/api/chat", {**body, "options": options}, timeout_s=self._config.cold_load_s)
+        except MemberError as error:
+            log.warning("a model could not be loaded", extra={"member": self.name, "cause": error.message})
 
     async def aclose(self) -> None:
         await self._server.aclose()

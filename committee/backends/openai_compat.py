@@ -7,8 +7,9 @@ schema also stands in words in the prompt, and the answer is parsed without trus
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -130,6 +131,9 @@ class OpenAIMember:
             model=model, reachable=reachable, note=note,
         )  # fmt: skip
 
+    async def warm(self) -> None:
+        """Such servers load their models when they start."""
+
     async def aclose(self) -> None:
         await self._server.aclose()
 
@@ -154,7 +158,7 @@ class OpenAIMember:
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [_message(message) for message in _alternating(request.messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -340,6 +344,20 @@ def _call(fragment: _Fragment) -> ToolCall:
     except msgspec.DecodeError as error:
         raise BadAnswer("The arguments of a tool call are not JSON.") from error
     return ToolCall(fragment.id or "", function.name or "", arguments)
+
+
+def _alternating(messages: Iterable[Message]) -> list[Message]:
+    """The stage's instruction joined to the user's last message: many chat templates refuse the same role twice."""
+    joined: list[Message] = []
+    for message in messages:
+        if joined and message.role == joined[-1].role == "user":
+            last = joined[-1]
+            joined[-1] = replace(
+                last, content=f"{last.content}\n\n{message.content}", images=(*last.images, *message.images)
+            )
+        else:
+            joined.append(message)
+    return joined
 
 
 def _message(message: Message) -> dict[str, Any]:

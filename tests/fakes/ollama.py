@@ -91,6 +91,7 @@ class FakeOllama:
         self.old = False  # an older server: no capabilities in its list of tags
         self.refuse_pull: set[str] = set()
         self.chats: list[dict[str, Any]] = []
+        self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
         self.open = 0
         self.disconnected = 0
@@ -153,7 +154,7 @@ class FakeOllama:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.chats.append(body)
+        (self.chats if body["messages"] else self.preloads).append(body)
         async with self._counted():
             fault = self._take_fault(body)
             if refusal := await self._refuse(body, fault):

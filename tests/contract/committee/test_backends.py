@@ -195,14 +195,14 @@ class TestOllama:
         ollama.loaded.clear()
         backend = member(ollama, "qwen3", "qwen3:32b", num_ctx=16384)
         assert (await backend.health()).loaded is False
-        await backend.preload()
+        await backend.warm()
         health = await backend.health()
         assert health.loaded is True
         assert health.context_length == 16384
         assert health.size_vram == 20 << 30
         await collect(backend, request())
-        assert {chat["options"]["num_ctx"] for chat in ollama.chats} == {16384}
-        assert {chat["keep_alive"] for chat in ollama.chats} == {"24h"}
+        assert {chat["options"]["num_ctx"] for chat in (*ollama.chats, *ollama.preloads)} == {16384}
+        assert {chat["keep_alive"] for chat in (*ollama.chats, *ollama.preloads)} == {"24h"}
         await backend.aclose()
 
     async def test_a_smaller_context_than_configured_is_noted(self, ollama: FakeOllama) -> None:
@@ -295,6 +295,14 @@ class TestOllama:
 
 
 class TestOpenAI:
+    async def test_roles_alternate(self, openai: FakeOpenAI) -> None:
+        backend = OpenAIMember(MemberConfig("qwen3", "qwen3-32b", openai.base_url))
+        await collect(backend, probe_request("Hello"))
+        roles = [message["role"] for message in openai.chats[0]["messages"]]
+        assert roles == ["user"]
+        assert openai.chats[0]["messages"][0]["content"].startswith("Hello\n\n[Planning step.")
+        await backend.aclose()
+
     async def test_a_probe_is_bound_and_reasoning_is_off(self, openai: FakeOpenAI) -> None:
         backend = OpenAIMember(MemberConfig("qwen3", "qwen3-32b", openai.base_url + "/v1/"))
         await collect(backend, probe_request("Hello"))

@@ -78,6 +78,22 @@ async def test_a_model_that_is_pulled_later_is_picked_up() -> None:
         await member.aclose()
 
 
+async def test_a_warm_member_loads_its_model_as_soon_as_it_can() -> None:
+    async with FakeOllama("qwen3:32b") as ollama:
+        await ollama.stop()
+        member = await open_member(config("qwen3", "qwen3:32b", ollama.base_url, num_ctx=4096))
+        await member.warm()
+        async with ollama:
+            await until(lambda: ollama.loaded == {"qwen3:32b": 4096})
+            assert ollama.preloads[0]["keep_alive"] == "24h"
+            assert not ollama.chats
+        await member.aclose()
+
+
+async def test_keys_do_not_show() -> None:
+    assert "sk-secret" not in repr(MemberConfig("m", "m", NOWHERE, api_key="sk-secret"))
+
+
 async def test_one_ollama_can_be_home_to_both() -> None:
     async with FakeOllama("qwen3:32b", "gpt-oss:20b") as ollama:
         members = await open_members(

@@ -330,6 +330,21 @@ async def test_solo_runs_tools_in_rounds(table: Table) -> None:
     assert "0198-job" in table.gptoss.chats[1]["messages"][-1]["content"]
 
 
+async def test_a_model_that_stumbles_over_tools_answers_without(table: Table) -> None:
+    table.gptoss.fault, table.gptoss.fault_count = Fault.HTTP_500, 1
+    told = await table.ask("status?", tools=[STATUS], mode="solo:gptoss")
+    assert told.text == "Hello from the model."
+    assert "tools" in table.gptoss.chats[0]
+    assert "tools" not in table.gptoss.chats[1]
+
+
+async def test_slow_is_not_gone(table: Table) -> None:
+    table.gptoss.token_ms = 100
+    for _ in range(4):
+        assert (await table.ask("Hello")).finished.members["gptoss"] == "timeout"
+    assert len(table.gptoss.chats) == 4
+
+
 async def test_a_member_that_never_stops_calling_is_stopped(table: Table) -> None:
     wish = {"function": {"name": "job_status", "arguments": {"job_id": "j"}}}
     table.qwen.answer = lambda body: Reply(tool_calls=[wish]) if body.get("tools") else Reply("Enough.")
