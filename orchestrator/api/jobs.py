@@ -82,11 +82,11 @@ def jobs_router(
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         offset: Annotated[int, Query(ge=0, le=_MAX_OFFSET)] = 0,
     ) -> dict[str, Any]:
-        """The caller's jobs, latest change first."""
+        """The caller's jobs, latest change first, without their results."""
         if status is not None and status not in STATUSES:
             raise BadRequest(f"status must be one of {', '.join(sorted(STATUSES))}.", param="status")
         jobs, total = await store.list(owner=who.owner, status=status, limit=limit, offset=offset)
-        return {"data": [job.view() for job in jobs], "total": total}
+        return {"data": [_row(job) for job in jobs], "total": total}
 
     @router.get("/{job_id}")
     async def read(who: Who, job_id: str) -> dict[str, Any]:
@@ -131,6 +131,10 @@ def checked_payload(kinds: Mapping[str, JobKind], kind: str, payload: dict[str, 
         raise BadRequest(f"{param}: {first['msg']}", code="invalid_payload", param=param) from None
 
 
+def _row(job: Job) -> dict[str, Any]:
+    return {key: value for key, value in job.view().items() if key != "result"}
+
+
 def _position(last_event_id: str | None, job: Job) -> int:
     """The number of the last event that the client has; a new client starts at the present."""
     if last_event_id is None or not last_event_id.strip():
@@ -150,6 +154,7 @@ async def _follow(
     clock = asyncio.get_running_loop().time
     due = clock()
     held: bytes | None = None
+    ended = job.terminal
     async with contextlib.aclosing(events.watch(job.id, position)) as watch:
         upcoming = asyncio.ensure_future(anext(watch, None))
         try:
@@ -168,13 +173,15 @@ async def _follow(
                     continue
                 yield _event(*item)
                 held = None  # older than what was just sent
+                ended = ended or item[0].terminal
                 if item[0].type == "progress":
                     due = clock() + interval_s
         finally:
             # The generator cannot be closed while somebody still waits for its next item.
             upcoming.cancel()
             await asyncio.wait({upcoming})
-    yield b"data: [DONE]\n\n"
+    if ended:  # else the server is stopping, and the client comes back
+        yield b"data: [DONE]\n\n"
 
 
 def _snapshot(job: Job, position: int) -> bytes:

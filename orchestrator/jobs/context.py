@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from orchestrator.jobs.store import Claim, FinishedStage, JobStore, canonical_ha
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _PROGRESS_EVERY_S = 0.2
 # How long a result is kept in memory while the database is away, before the attempt is given up.
 _PATIENCE_S = 120.0
@@ -93,9 +95,9 @@ class JobContext:
         self._news.set()
 
     async def event(self, type: str, data: dict[str, Any]) -> None:
-        """Add an event of the handler's own to the job's stream."""
-        if type in ENGINE_EVENTS:
-            raise ValueError(f"{type!r} events are written by the engine")
+        """Add an event of the handler's own to the job's stream; `type` is a lower-case word."""
+        if type in ENGINE_EVENTS or not _EVENT_TYPE.fullmatch(type):
+            raise ValueError(f"{type!r} is no name for an event of a handler's own")
         if not await patiently(lambda: self._store.write_event(self._claim, type, progress=self._fraction, data=data)):
             raise LeaseLost
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from orchestrator.db.pool import Database
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.jobs.model import Job, JobEvent
 from orchestrator.jobs.store import JobStore
+
+log = logging.getLogger(__name__)
 
 _CHANNEL = "job_events"
 _REMEMBERED = 256
@@ -33,6 +36,7 @@ class JobEvents:
         self._store = store
         self._listener = Listener(dsn or db.dsn, timeout_s=db.timeout_s)
         self._feeds: dict[UUID, _Feed] = {}
+        self._closed = False
 
     def start(self) -> None:
         """Begin to listen; works also while the database is down."""
@@ -40,6 +44,8 @@ class JobEvents:
         self._listener.start()
 
     async def close(self) -> None:
+        """Stop listening and end every watch, finished or not."""
+        self._closed = True
         await self._listener.close()
         for feed in tuple(self._feeds.values()):
             feed.close()
@@ -48,7 +54,7 @@ class JobEvents:
         """Every event that follows `after_seq`, in order, without gap or repeat; ends after the terminal one.
 
         Each comes with the job as it was at that event or later. An outage of the database delays events and loses
-        none. For a job that has ended the rest is read and the iteration ends.
+        none. It also ends, without a terminal event, when there is none after `after_seq` or when the hub closes.
         """
         with self._joined(job_id) as feed:
             seq = after_seq
@@ -64,6 +70,8 @@ class JobEvents:
         feed = self._feeds.get(job_id)
         if feed is None:
             feed = self._feeds[job_id] = _Feed(job_id, self._store)
+            if self._closed:
+                feed.close()
         feed.watchers += 1
         try:
             yield feed
@@ -138,7 +146,10 @@ class _Feed:
             self.stale.clear()
             try:
                 await self._read_news()
-            except DatabaseUnavailable:
+            except Exception as error:
+                # Watchers depend on this task, so it goes on whatever happens.
+                if not isinstance(error, DatabaseUnavailable):
+                    log.exception("The events of a job could not be read; next attempt soon")
                 self.stale.set()
                 await asyncio.sleep(_RETRY_S)
 

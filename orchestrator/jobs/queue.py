@@ -7,11 +7,10 @@ a row whose heartbeats stop is given to the next worker. Nothing else in the pro
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -102,7 +101,7 @@ class PgQueue:
         if self._db is None or self._listener is None:
             raise RuntimeError("this queue only enqueues")
         held: dict[int, UUID] = {}
-        with _LeaseKeeper(self._db.dsn, held):
+        async with _LeaseKeeper(self._db.dsn, held):
             while not self._stopping.is_set():
                 manager = self._manager = self._new_manager(handle, resources, concurrency, held)
                 try:
@@ -257,15 +256,16 @@ class _LeaseKeeper:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._beat()), name="lease keeper", daemon=True)
         self._ticker: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> _LeaseKeeper:
+    async def __aenter__(self) -> _LeaseKeeper:
         self._ticker = asyncio.create_task(self._tick())
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._ticker is not None
         self._ticker.cancel()
         self._ended.set()
+        await asyncio.to_thread(self._thread.join)
 
     async def _tick(self) -> None:
         while True:
@@ -274,18 +274,21 @@ class _LeaseKeeper:
 
     async def _beat(self) -> None:
         db = Database(self._dsn, timeout_s=LEASE_S / 2, size=1)
-        try:
-            while not self._ended.is_set():
-                ids = list(self._held)
-                if ids and time.monotonic() - self._turned < _STALLED_S:
-                    with contextlib.suppress(DatabaseUnavailable):
-                        await db.execute(self._BEAT, ids)
-                for _ in self._naps(LEASE_S / 4):
-                    await asyncio.sleep(0.1)
-        finally:
-            await db.close()
+        beaten = 0.0
+        while not self._ended.is_set():
+            if (now := time.monotonic()) - beaten > LEASE_S / 4:
+                beaten = now
+                await self._beat_once(db)
+            await asyncio.sleep(0.1)
+        await db.close()
 
-    def _naps(self, seconds: float) -> Iterator[None]:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._ended.is_set():
-            yield
+    async def _beat_once(self, db: Database) -> None:
+        ids = list(self._held)
+        if not ids or time.monotonic() - self._turned > _STALLED_S:
+            return
+        try:
+            await db.execute(self._BEAT, ids)
+        except DatabaseUnavailable:
+            pass  # the next beat is near
+        except Exception:
+            log.exception("A heartbeat failed")

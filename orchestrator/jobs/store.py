@@ -86,7 +86,7 @@ class JobStore:
     async def list(
         self, *, owner: str, status: str | None = None, limit: int = 50, offset: int = 0
     ) -> tuple[Sequence[Job], int]:
-        """One page, latest change first, and the number of all jobs that match."""
+        """One page, latest change first and without results, and the number of all jobs that match."""
         rows = await self._db.fetch(_SQL["list"], owner, status, limit, offset)
         total = await self._db.fetchval(_SQL["count"], owner, status)
         return [Job.from_record(row) for row in rows], int(total)

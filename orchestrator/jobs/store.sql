@@ -33,7 +33,9 @@ SELECT * FROM jobs WHERE id = $1 AND owner = $2
 SELECT * FROM jobs WHERE id = $1
 
 -- name: list
-SELECT * FROM jobs WHERE owner = $1 AND ($2::text IS NULL OR status = $2)
+SELECT id, owner, kind, status, priority, attempt, tries, progress, stage, eta_s, payload, NULL::jsonb AS result, error,
+       cancel_requested, last_seq, created_at, updated_at, execute_after, started_at, finished_at
+FROM jobs WHERE owner = $1 AND ($2::text IS NULL OR status = $2)
 ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4
 
 -- name: count

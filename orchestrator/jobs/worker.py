@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -69,8 +68,8 @@ class Worker:
         self._listener.start()
         resources = {kind.resource for kind in self._kinds.values()} | {JobKind.resource}
         companions = [
-            asyncio.create_task(self._watch_leases()),
-            asyncio.create_task(self._maintain()),
+            asyncio.create_task(_every(_CHECK_LEASES_S, self._end_lost_attempts)),
+            asyncio.create_task(_every(_MAINTAIN_EVERY_S, self._maintain)),
             asyncio.create_task(self._hand_back_when_stopped()),
         ]
         try:
@@ -185,7 +184,7 @@ class Worker:
             raise RunAgain(delay_s)
 
     def _on_event(self, payload: str | None) -> None:
-        """A cancellation reaches its handler by notification; `_watch_leases` makes up for lost ones."""
+        """A cancellation reaches its handler by notification; `_end_lost_attempts` makes up for lost ones."""
         if payload is None or not payload.endswith(" cancelled"):
             return
         cancelled = payload.split(" ", 1)[0]
@@ -193,21 +192,15 @@ class Worker:
             if str(attempt.job.id) == cancelled:
                 attempt.task.cancel()
 
-    async def _watch_leases(self) -> None:
-        while True:
-            await asyncio.sleep(_CHECK_LEASES_S)
-            for attempt in tuple(self._attempts):
-                with contextlib.suppress(DatabaseUnavailable):
-                    if not await self._store.is_current(Claim.of(attempt.job)):
-                        attempt.task.cancel()
+    async def _end_lost_attempts(self) -> None:
+        for attempt in tuple(self._attempts):
+            if not await self._store.is_current(Claim.of(attempt.job)):
+                attempt.task.cancel()
 
     async def _maintain(self) -> None:
-        while True:
-            with contextlib.suppress(DatabaseUnavailable, StorageFull):
-                await self._queue.prune()
-                if found := await self._store.adopt_orphans(older_than_s=_ORPHAN_AGE_S):
-                    log.warning("jobs without a queue row were queued again", extra={"jobs": found})
-            await asyncio.sleep(_MAINTAIN_EVERY_S)
+        await self._queue.prune()
+        if found := await self._store.adopt_orphans(older_than_s=_ORPHAN_AGE_S):
+            log.warning("jobs without a queue row were queued again", extra={"jobs": found})
 
     async def _hand_back_when_stopped(self) -> None:
         await self._draining.wait()
@@ -216,6 +209,18 @@ class Worker:
             for attempt in tuple(self._attempts):
                 attempt.task.cancel()
             await asyncio.sleep(0.5)
+
+
+async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    """Repeat `action`; a failure is logged and must not end it."""
+    while True:
+        try:
+            await action()
+        except DatabaseUnavailable:
+            pass  # others report the outage
+        except Exception:
+            log.exception("A worker's housekeeping failed")
+        await asyncio.sleep(seconds)
 
 
 async def _as_coroutine(kind: JobKind, context: JobContext) -> dict[str, Any]:

@@ -347,7 +347,8 @@ async def test_two_hundred_watchers_share_one_listen_connection(site: Site) -> N
         while sum(feed.watchers for feed in site.events._feeds.values()) < 200:
             await asyncio.sleep(0.02)
         connections = await site.db.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'committee'"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'committee'"
         )
         assert connections <= 11  # the pool of ten and one listener
         for number in range(20):
@@ -380,6 +381,15 @@ async def test_streams_go_on_after_a_cut_of_the_database(site: Site) -> None:
         async with asyncio.timeout(20):
             events = [json.loads(data)["type"] async for _, data in stream if data.startswith("{")]
     assert events == ["note", "succeeded"]
+
+
+async def test_a_stopping_server_does_not_pretend_that_the_job_is_done(site: Site) -> None:
+    job, _ = await site.claimed()
+    async with site.http.get(f"/jobs/{job.id}/stream") as response:
+        stream = messages(response)
+        await anext(stream)
+        await site.events.close()
+        assert [data async for _, data in stream if not data.startswith(":")] == []
 
 
 async def test_a_client_that_leaves_is_forgotten(site: Site) -> None:

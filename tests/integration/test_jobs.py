@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -399,11 +398,3 @@ async def test_a_stopped_worker_hands_its_job_back(store: JobStore, db: Database
         "0 begun in 1", "0 ended in 1", "1 begun in 1",
         "1 begun in 2", "1 ended in 2", "2 begun in 2", "2 ended in 2",
     ]  # fmt: skip
-
-
-async def test_the_view_is_json(store: JobStore) -> None:
-    now = datetime.now(UTC)
-    job = Job(UUID(int=1), ME, "k", "queued", 0, 0, 0.0, None, None, {}, None, None, now, now, now, False)
-    view = job.view()
-    assert view["id"] == view["job_id"] == str(UUID(int=1))
-    assert view["urls"]["cancel"].endswith("/cancel")
