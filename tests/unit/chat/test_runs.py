@@ -1,0 +1,45 @@
+"""Which run a request belongs to."""
+
+from __future__ import annotations
+
+from orchestrator.chat.runs import REMEMBER_S, Runs
+
+
+def test_a_delivered_turn_never_matches() -> None:
+    runs = Runs()
+    first = runs.begin("a")
+    runs.end("a", first, delivered=True)
+    assert runs.begin("a").id != first.id
+
+
+def test_an_undelivered_turn_is_attached_to_once() -> None:
+    runs = Runs()
+    first = runs.begin("a")
+    assert runs.begin("a").id != first.id  # still running: somebody else's
+    runs.end("a", first, delivered=False)
+    assert runs.begin("b").id != first.id
+    assert runs.begin("a").id == first.id
+    assert runs.begin("a").id != first.id
+
+
+def test_a_client_that_says_so_is_believed() -> None:
+    runs = Runs()
+    first = runs.begin("a")
+    runs.end("a", first, delivered=True)
+    assert runs.begin("a", retry=True).id == first.id
+
+
+def test_ten_minutes_later_it_is_a_new_turn() -> None:
+    now = [0.0]
+    runs = Runs(clock=lambda: now[0])
+    first = runs.begin("a")
+    runs.end("a", first, delivered=False)
+    now[0] = REMEMBER_S + 1
+    assert runs.begin("a").id != first.id
+
+
+def test_memory_is_bounded() -> None:
+    runs = Runs()
+    for number in range(20_000):
+        runs.end(str(number), runs.begin(str(number)), delivered=True)
+    assert len(runs._ended) == 10_000
