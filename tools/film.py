@@ -141,7 +141,7 @@ class FilmRequest(BaseModel):
     @property
     def frames(self) -> int:
         """How many frames the film has: the asked length in whole frames."""
-        return max(1, round(self.duration_s * self.rate))
+        return max(1, round(Fraction(str(self.duration_s)) * self.rate))
 
     @model_validator(mode="before")
     @classmethod

@@ -23,7 +23,7 @@ _LENSES = {"wide": 24, "medium": 50, "close": 85}
 _ANGLES = {"wide": "high", "medium": "eye level", "close": "low"}
 # A long breath, two shorter ones: shots of one length feel like a slide show.
 _RHYTHM = (1.3, 0.85, 0.75, 1.05)
-_FADE_S = 0.5
+_FADE_S = 0.35
 _NEGATIVE = "text, watermark, distortion"
 
 

@@ -80,13 +80,15 @@ def _video(film: Any, report: Report) -> dict[str, Any] | None:
     eye = _Eye(rate)
     uneven, broken, count = 0, 0, 0
     frame: Any = None
-    for frame in film.decode(stream):
+    decoder = _Decoder(film, stream)
+    for frame in decoder:
         broken += bool(frame.is_corrupt)
         uneven += Fraction(frame.pts) * frame.time_base != count / rate
         eye.see(_small(frame))
         count += 1
         if count % 120 == 0:
             report({"frames": count})
+    broken += decoder.broken
     if frame is None:
         return None
     context = stream.codec_context
@@ -110,6 +112,20 @@ def _video(film: Any, report: Report) -> dict[str, Any] | None:
         },
         **eye.findings(),
     }
+
+
+class _Decoder:
+    """A stream's frames up to the first damage; `broken` says whether there was any."""
+
+    def __init__(self, film: Any, stream: Any) -> None:
+        self._film, self._stream = film, stream
+        self.broken = False
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._film.decode(self._stream)
+        except av.InvalidDataError:
+            self.broken = True
 
 
 def _small(frame: Any) -> Luma:
@@ -185,7 +201,8 @@ def _audio(film: Any) -> dict[str, Any] | None:
     resampler = av.AudioResampler(format="flt", layout="stereo", rate=SAMPLE_RATE)
     rest = np.zeros((0, 2), dtype=np.float32)
     samples = 0
-    for frame in film.decode(stream):
+    decoder = _Decoder(film, stream)
+    for frame in decoder:
         samples += frame.samples
         for piece in resampler.resample(frame):
             block = np.asarray(piece.to_ndarray(), dtype=np.float32).reshape(-1, 2)
@@ -201,6 +218,7 @@ def _audio(film: Any) -> dict[str, Any] | None:
         "sample_rate": stream.codec_context.sample_rate,
         "channels": stream.codec_context.channels,
         "samples": samples,
+        "corrupt": decoder.broken,
         "duration_s": float((stream.duration or 0) * stream.time_base),
         "start_s": float((stream.start_time or 0) * stream.time_base),
         "integrated_lufs": meter.integrated_lufs,

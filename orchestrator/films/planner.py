@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import re
+from itertools import takewhile
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,7 +40,7 @@ _MOOD_WORDS = (
 )
 _ARCS: dict[int, tuple[tuple[str, ...], ...]] = {
     2: (("golden hour", "dusk"), ("dawn", "day"), ("day", "golden hour")),
-    3: (("dawn", "day", "golden hour"), ("day", "golden hour", "dusk"), ("golden hour", "dusk", "night")),
+    3: (("dawn", "day", "golden hour"), ("day", "golden hour", "dusk"), ("dawn", "golden hour", "dusk")),
     5: (("dawn", "day", "golden hour", "dusk", "night"),),
 }
 _BEATS = ("arrival", "discovery", "closer", "turning point", "release", "farewell")
@@ -112,7 +113,7 @@ def _narrate(scenes: list[Scene], request: FilmRequest, budget: int, language: s
         if not first and scene.prompt != scenes[index - 1].prompt and language == "en":
             lines[0] = _sentence(scene.prompt)
         lines += [middles[(index * per_scene + extra) % len(middles)] for extra in range(per_scene - 1)]
-        if last and len(lines) > 1:
+        if last and not (first and len(lines) == 1):
             lines[-1] = rng.choice(spoken.closings)
         allowance = words_left / (len(scenes) - index)
         # Every other shot is left to music and picture.
@@ -181,7 +182,11 @@ def _mood(text: str) -> str:
 def _characters(request: FilmRequest) -> list[Character]:
     """Whoever the film is about, up to the first verb or place that the rules can tell."""
     head = re.split(r"\b(?:who|that|which|in|on|at|of|with|over|under|through|during|and)\b|[,.;]", request.subject)[0]
-    words = [word for word in head.split() if word.lower() not in {"a", "an", "the", "my", "our"}][:3]
+    words = head.split()
+    if words and words[0].lower() in {"a", "an", "the", "my", "our"}:
+        # After "a detective" a word such as "enters" or "running" is what the character does, not its name.
+        words = words[1:2] + list(takewhile(lambda word: not re.search(r"(?:s|ed|ing)$", word), words[2:]))
+    words = words[:3]
     if not words:
         return []
     name = " ".join(word[:1].upper() + word[1:] for word in words)

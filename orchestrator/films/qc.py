@@ -140,6 +140,7 @@ def _sound_checks(measured: dict[str, Any], plan: Plan, with_audio: bool, *, exp
     else:
         apart, frame = abs(length - audio["duration_s"]), float(1 / plan.outputs.fps)
         yield Check("av_difference_s", "hard", apart <= frame, round(apart, 6), f"<= {frame:.6f}")
+    yield _same("corrupt_sound", audio["corrupt"], False)
     yield from _loudness_checks(audio)
     long = [stretch for stretch in audio["silence"] if stretch[1] - stretch[0] >= _MIN_SILENCE_S]
     whole = bool(audio["levels_dbfs"]) and all(level < -60 for level in audio["levels_dbfs"])

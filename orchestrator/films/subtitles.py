@@ -15,6 +15,7 @@ _LINE_WIDTH = 42
 _LEAD_S = 0.5
 _PAUSE_S = 0.35
 _TAIL_S = 0.3
+_EARLY_S = 2.0
 
 
 def schedule(
@@ -32,8 +33,11 @@ def schedule(
         if not shot.narration or (durations is not None and shot.id not in durations):
             continue
         length = durations[shot.id] if durations is not None else max(1.0, len(shot.narration.split()) / WORDS_PER_S)
-        start = max(float(shot.start / rate) + min(_LEAD_S, end / 10), free_from)
-        if start + length > end - min(_TAIL_S, end / 20):
+        begins = float(shot.start / rate)
+        latest = end - min(_TAIL_S, end / 20) - length
+        # A closing line may begin a little before its shot rather than be lost.
+        start = max(min(begins + min(_LEAD_S, end / 10), latest), free_from)
+        if start > latest or start < begins - _EARLY_S:
             dropped.append(shot.narration)
             continue
         cues.append(
