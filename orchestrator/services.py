@@ -118,6 +118,7 @@ def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
         grace_s=settings.grace_s,
         speak_idle_timeout_s=settings.speak_idle_timeout_s,
         cold_load_timeout_s=settings.cold_load_timeout_s,
+        turn_timeout_s=settings.turn_timeout_s,
     )
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import uvicorn
 
+from committee import Committee
 from orchestrator.app import create_app
 from orchestrator.db.embedded import DSN_FILE, EmbeddedPostgres
 from orchestrator.db.migrations import migrate
@@ -80,7 +81,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         server = _Server(config)
         # What was imported and built so far lives as long as the process: the collector need not look at it again.
         gc.freeze()
-        async with _child_worker():
+        async with _child_worker(), _warming(services.committee):
             print(f"Committee server on {settings.server.base_url}", flush=True)  # noqa: T201
             served = asyncio.create_task(server.serve(sockets=[listener]))
             await asyncio.wait({served, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,6 +139,17 @@ async def _migrate_when_up(dsn: str) -> None:
             await asyncio.sleep(1.0)
         else:
             return
+
+
+@contextlib.asynccontextmanager
+async def _warming(committee: Committee) -> AsyncIterator[None]:
+    """Have the members load their models while the server already answers."""
+    loading = asyncio.create_task(committee.warm())
+    try:
+        yield
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
