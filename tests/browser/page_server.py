@@ -12,17 +12,13 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from aiohttp import web
 
-DIST = Path(__file__).parents[2] / "orchestrator" / "ui" / "dist"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
-    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+from orchestrator.api.page import BUILT_PAGE, POLICY
+
 COOKIE = "committee_session"
 
 T = TypeVar("T")
@@ -66,9 +62,15 @@ class PageServer:
         self.answer: list[Any] = [chunk("Hello."), chunk(finish="stop")]
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.faults: dict[str, tuple[int, dict[str, str], Any]] = {}
-        self.health: dict[str, Any] = {"ok": True, "degraded": False, "members": [_member("qwen"), _member("gptoss")]}
+        self.health: dict[str, Any] = {
+            "ok": True,
+            "degraded": False,
+            "database": {"ok": True},
+            "members": [_member("qwen"), _member("gptoss")],
+        }
         self.models = ["committee-qwen3-gpt-oss", "committee", "qwen", "gptoss"]
         self.conversations: dict[str, dict[str, Any]] = {}
+        self.films: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = {}
         self.jobs: dict[str, FakeJob] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
@@ -172,6 +174,7 @@ class PageServer:
                 web.get("/api/jobs", self._list_jobs),
                 web.get("/api/jobs/{id}", self._job),
                 web.get("/api/jobs/{id}/stream", self._job_stream),
+                web.get("/api/films/{id}", self._film),
                 web.post("/api/jobs/{id}/cancel", self._cancel_job),
                 web.get("/artifacts/{name}", self._artifact),
             ]
@@ -196,10 +199,10 @@ class PageServer:
         return answer
 
     async def _page(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(DIST / "index.html", headers={"Content-Security-Policy": POLICY})
+        return web.FileResponse(BUILT_PAGE / "index.html", headers={"Content-Security-Policy": POLICY})
 
     async def _page_file(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(DIST / request.path.lstrip("/"), headers={"X-Content-Type-Options": "nosniff"})
+        return web.FileResponse(BUILT_PAGE / request.path.lstrip("/"), headers={"X-Content-Type-Options": "nosniff"})
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         if (await request.json()).get("api_key") != self.key:
@@ -215,7 +218,7 @@ class PageServer:
 
     async def _delete_conversation(self, request: web.Request) -> web.Response:
         self.conversations.pop(request.match_info["id"], None)
-        return web.json_response({"ok": True})
+        return web.Response(status=204)
 
     async def _list_messages(self, request: web.Request) -> web.Response:
         return web.json_response({"data": self.messages.get(request.match_info["id"], [])})
@@ -226,7 +229,7 @@ class PageServer:
         self.conversations.setdefault(conversation, {"id": conversation})["title"] = question[:60]
         stored = self.messages.setdefault(conversation, [])
         stored.append({"id": str(uuid4()), "role": "user", "content": question})
-        said: dict[str, Any] = {"id": str(uuid4()), "role": "assistant", "content": "", "reasoning": "", "jobs": []}
+        said: dict[str, Any] = {"id": str(uuid4()), "role": "assistant", "content": "", "reasoning": "", "job_ids": []}
         stored.append(said)
         response = await _event_stream(request)
         for step in list(self.answer):
@@ -276,6 +279,9 @@ class PageServer:
             return response
         finally:
             self._streams.discard(transport)
+
+    async def _film(self, request: web.Request) -> web.Response:
+        return web.json_response(self.films[request.match_info["id"]])
 
     async def _cancel_job(self, request: web.Request) -> web.Response:
         job_id = request.match_info["id"]

@@ -62,7 +62,7 @@ def test_stop_ends_the_answer_and_keeps_what_came(page: Page, server: PageServer
     ask(page)
     expect(page.get_by_text("So far")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+    expect(page.get_by_text("This answer was stopped.")).to_be_visible()
     expect(page.get_by_text("So far")).to_be_visible()
     expect(page.get_by_role("button", name="Send")).to_be_visible()
 
@@ -122,7 +122,8 @@ def test_a_film_is_followed_to_its_end(page: Page, server: PageServer, film_resu
     expect(card.locator("[aria-current=step]")).to_have_text("plan")
     expect(card).to_contain_text("5 % · about 1 min left")
     panels = film_result["storyboard"]
-    server.push(job_id, "stage", stage="storyboard", progress=0.2, data={"storyboard": panels[:2]})
+    server.films[job_id] = {"shots": [{"storyboard": panel} for panel in panels[:2]] + [{"storyboard": None}]}
+    server.push(job_id, "stage", stage="storyboard/S1_SH02", progress=0.2)
     expect(card.locator(".pictures img")).to_have_count(2)
     server.push(job_id, "progress", stage="final/S1_SH02", progress=0.61, eta_s=20.0)
     expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "61")
@@ -159,6 +160,7 @@ def test_a_panel_opens_large(page: Page, server: PageServer, film_result: dict[s
 def test_reload_resumes_a_running_film(page: Page, server: PageServer, film_result: dict[str, Any]) -> None:  # C077
     job_id = server.add_job()
     server.answer = film_answer(job_id)
+    server.films[job_id] = {"shots": [{"storyboard": panel} for panel in film_result["storyboard"]]}
     page.goto(server.url)
     ask(page)
     server.push(job_id, "progress", status="running", stage="animatic", progress=0.4)
@@ -166,6 +168,7 @@ def test_reload_resumes_a_running_film(page: Page, server: PageServer, film_resu
     page.reload()
     card = page.locator(".job-card")
     expect(card).to_contain_text("40 %")
+    expect(card.locator(".pictures img")).to_have_count(5)
     server.push(job_id, "succeeded", status="succeeded", progress=1.0, result=film_result)
     expect(card.locator("video")).to_be_visible()
 

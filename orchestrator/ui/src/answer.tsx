@@ -27,12 +27,12 @@ export const Answer = memo(function Answer({ message, onRetry, retryAt }: Props)
     <article className="answer" aria-label="Committee" aria-busy={streaming} data-state={message.state}>
       <Deliberation message={message} />
       <AnswerText message={message} />
-      {streaming ? <span className="caret" role="status" aria-label="Answering" /> : null}
+      {streaming && !message.content ? <span className="caret" role="status" aria-label="Answering" /> : null}
       {message.outcome?.degraded ? <p className="notice">{degradedWords(message)}</p> : null}
       {message.jobIds.map((id) => (
         <JobCard key={id} id={id} />
       ))}
-      {message.state === "stopped" ? <p className="quiet">You stopped this answer.</p> : null}
+      {message.state === "stopped" ? <p className="quiet">This answer was stopped.</p> : null}
       {message.problem ? (
         <div className="notice bad" role="alert">
           <CircleAlert /> <span>{message.problem}</span>

@@ -5,8 +5,8 @@ import { type ReactNode, useEffect, useState } from "react";
 import { session } from "./api";
 import { conversations, loadConversations } from "./chat";
 import { ConversationView } from "./conversation";
-import { JobCard } from "./job-card";
-import { watchJobList } from "./jobs";
+import { JobCard, jobTitle } from "./job-card";
+import { jobList, watchJobList } from "./jobs";
 import { KeyDialog } from "./key-dialog";
 import { type Route, useRoute } from "./route";
 import { HealthBadge, loadModels } from "./server-state";
@@ -16,6 +16,10 @@ import { useStore } from "./store";
 export function App(): ReactNode {
   const route = useRoute();
   const { entries } = useStore(session);
+  const title = useTitle(route);
+  useEffect(() => {
+    document.title = route.view === "new" ? "Committee" : `${title} · Committee`;
+  }, [route.view, title]);
   // A sign-in may open what was refused before
   useEffect(() => {
     void loadConversations();
@@ -32,7 +36,7 @@ export function App(): ReactNode {
         <main>
           <header className="top">
             <SidebarDrawer route={route} />
-            <h1>{useTitle(route)}</h1>
+            <h1>{title}</h1>
             <HealthBadge />
             <ThemeButton />
           </header>
@@ -57,7 +61,11 @@ export function App(): ReactNode {
 
 function useTitle(route: Route): string {
   const { list } = useStore(conversations);
-  if (route.view === "job") return "Job";
+  const { jobs } = useStore(jobList);
+  if (route.view === "job") {
+    const job = jobs.find((row) => row.id === route.id);
+    return job ? jobTitle(job) : "Job";
+  }
   if (route.view === "new") return "New conversation";
   return list.find((row) => row.id === route.id)?.title ?? "Conversation";
 }

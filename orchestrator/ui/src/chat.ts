@@ -91,7 +91,9 @@ export async function loadThread(id: string): Promise<void> {
     const body = fields(await getJson(`/api/conversations/${encodeURIComponent(id)}/messages`));
     if (answering.has(id)) return;
     const messages = items(body["data"]).map((row): Message => {
-      return { ...readMessage(row), steps: [], state: "done", problem: null };
+      const { finish, ...message } = readMessage(row);
+      const state = finish === "cancelled" ? "stopped" : finish === "error" ? "failed" : "done";
+      return { ...message, steps: [], state, problem: state === "failed" ? "This answer was broken off." : null };
     });
     store.patch({ messages, loaded: true, problem: null });
   } catch (error) {

@@ -6,11 +6,9 @@ import { reason } from "./api";
 import { cancelJob, jobView, watchJob } from "./jobs";
 import { jobHash } from "./route";
 import { useStore } from "./store";
-import { type Asset, isOver, type Job, type JobResult } from "./wire";
+import { type Asset, FILM_STAGES, isOver, type Job, type JobResult, stageName } from "./wire";
 
-const FILM_STAGES = ["plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export"];
-
-const STATUS_WORDS = {
+export const STATUS_WORDS = {
   queued: "Waiting its turn",
   running: "Working",
   succeeded: "Done",
@@ -90,8 +88,7 @@ function CancelButton({ id }: { id: string }): ReactNode {
 }
 
 function JobProgress({ job }: { job: Job }): ReactNode {
-  const stage = stageName(job.stage);
-  const at = FILM_STAGES.indexOf(stage);
+  const at = FILM_STAGES.indexOf(stageName(job));
   const percent = Math.floor(job.progress * 100);
   return (
     <div className="job-progress">
@@ -121,11 +118,6 @@ function JobProgress({ job }: { job: Job }): ReactNode {
       ) : null}
     </div>
   );
-}
-
-/** `final/S1_SH01` is a part of the stage `final`. */
-function stageName(stage: string): string {
-  return stage.split("/")[0] ?? "";
 }
 
 /** Seconds left, as people say it. */
@@ -166,6 +158,7 @@ function JobLabels({ result }: { result: JobResult }): ReactNode {
   const honest = [
     result.renderer && `renderer: ${result.renderer}`,
     result.fidelity && `fidelity: ${result.fidelity}`,
+    result.plannedBy && `planned by: ${result.plannedBy}`,
   ].filter(Boolean);
   return (
     <footer className="job-labels">
@@ -189,6 +182,16 @@ function JobLabels({ result }: { result: JobResult }): ReactNode {
           <b>Not depicted:</b> {result.notDepicted.join(", ")}
         </p>
       ) : null}
+      {result.notes.length > 0 ? (
+        <details className="fold">
+          <summary>Notes</summary>
+          <ul>
+            {result.notes.map((note) => (
+              <li key={note}>{note}</li>
+            ))}
+          </ul>
+        </details>
+      ) : null}
       {files.length > 0 ? (
         <ul className="files">
           {files.map((asset) => (
@@ -211,6 +214,7 @@ function fileLabel(asset: Asset): string {
     edl: "Edit list, EDL",
     qc: "Quality report",
     subtitles: "Subtitles",
+    subtitles_vtt: "Subtitles, VTT",
   };
   return known[asset.key] ?? asset.name;
 }

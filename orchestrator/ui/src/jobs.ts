@@ -3,6 +3,7 @@ import { serverEvents } from "./sse";
 import { Store } from "./store";
 import {
   type Asset,
+  FILM_STAGES,
   fields,
   isOver,
   items,
@@ -10,6 +11,8 @@ import {
   type JobEvent,
   readJob,
   readJobEvent,
+  readPanels,
+  stageName,
   uniqueAssets,
 } from "./wire";
 
@@ -29,6 +32,7 @@ interface Watch {
 // Heartbeats come every 15 s.
 const SILENCE_MS = 45_000;
 const POLL_MS = 4_000;
+const PANELS_MS = 1_500;
 const LIST_MS = 5_000;
 const LONGEST_WAIT_MS = 15_000;
 // A browser opens six connections to one origin over HTTP/1.1; streams must leave some for everything else.
@@ -69,6 +73,8 @@ function watchOf(id: string): Watch {
 
 /** Follows a job to its end through lost connections, restarts of the server and sign-ins. */
 async function follow(id: string, view: Store<JobView>, signal: AbortSignal): Promise<void> {
+  const panels = new Panels(view, signal);
+  const unsubscribe = view.subscribe(() => void panels.refresh());
   let lastEventId = "";
   let failures = 0;
   const remember = (eventId: string): void => {
@@ -80,15 +86,16 @@ async function follow(id: string, view: Store<JobView>, signal: AbortSignal): Pr
       if (streams < MOST_STREAMS) await streamJob(id, view, lastEventId, remember, signal);
       else await pollJob(id, view, signal);
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       view.patch({ problem: reason(error) });
-      if (error instanceof ApiError && error.status === 404) return;
+      if (error instanceof ApiError && error.status === 404) break;
       if (error instanceof ApiError && error.status === 401) await signedIn(signal);
     }
-    if (isSettled(view.get())) return;
+    if (isSettled(view.get())) break;
     await pause(Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures), signal);
     failures += 1;
   }
+  unsubscribe();
 }
 
 function isSettled({ job }: JobView): boolean {
@@ -154,6 +161,36 @@ function afterEvent(view: JobView, event: JobEvent): JobView {
 function isPicture(asset: Asset): boolean {
   const image = asset.mediaType.startsWith("image/") || /\.(png|jpe?g|webp|avif)$/i.test(asset.url);
   return image && asset.key !== "poster";
+}
+
+/** Storyboard panels while a film is made: its row names them, the job's events only tell that there are more. */
+class Panels {
+  readonly #view: Store<JobView>;
+  readonly #signal: AbortSignal;
+  #busy = false;
+  #complete = false;
+
+  constructor(view: Store<JobView>, signal: AbortSignal) {
+    this.#view = view;
+    this.#signal = signal;
+  }
+
+  async refresh(): Promise<void> {
+    const job = this.#view.get().job;
+    if (this.#busy || this.#complete || job?.kind !== "film.run" || isOver(job)) return;
+    const beyond = FILM_STAGES.indexOf(stageName(job)) - FILM_STAGES.indexOf("storyboard");
+    if (beyond < 0) return;
+    this.#busy = true;
+    try {
+      const found = readPanels(await getJson(`/api/films/${encodeURIComponent(job.filmId)}`, this.#signal));
+      this.#complete = beyond > 0;
+      this.#view.patch({ pictures: uniqueAssets([...this.#view.get().pictures, ...found]) });
+    } catch {
+      // The panels come with the result at the latest.
+    }
+    await pause(PANELS_MS, this.#signal);
+    this.#busy = false;
+  }
 }
 
 export async function cancelJob(id: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { Popover } from "@base-ui/react/popover";
 import { type ReactNode, useEffect } from "react";
-import { getJson, reason } from "./api";
+import { getJson } from "./api";
 import { Store, useStore } from "./store";
 import { type Health, type Member, type Model, readHealth, readModels } from "./wire";
 
@@ -17,9 +17,11 @@ const REFRESH_MS = 15_000;
 
 async function refresh(): Promise<void> {
   try {
-    serverState.set({ health: readHealth(await getJson("/healthz")), problem: null });
-  } catch (error) {
-    serverState.patch({ problem: reason(error) });
+    // A 503 tells what is wrong in the same shape.
+    const response = await fetch("/healthz", { cache: "no-store" });
+    serverState.set({ health: readHealth(await response.json()), problem: null });
+  } catch {
+    serverState.patch({ problem: "The server does not answer." });
   }
 }
 
@@ -71,12 +73,13 @@ type Tone = "good" | "fair" | "bad" | "unknown";
 function summary(health: Health | null, problem: string | null): { tone: Tone; words: string } {
   if (problem) return { tone: "bad", words: "Server unreachable" };
   if (health === null) return { tone: "unknown", words: "Connecting…" };
+  if (!health.databaseOk) return { tone: "bad", words: "Database down" };
   const down = health.members.filter((member) => !member.ok);
   if (health.members.length > 0 && down.length === health.members.length) {
     return { tone: "bad", words: "No member answers" };
   }
   if (down.length > 0) return { tone: "fair", words: `${down.map((member) => member.name).join(", ")} down` };
-  if (health.degraded || !health.ok) return { tone: "fair", words: "Degraded" };
+  if (health.degraded) return { tone: "fair", words: "Degraded" };
   if (health.members.some((member) => member.offline)) return { tone: "fair", words: "Offline members" };
   return { tone: "good", words: health.members.map((member) => member.name).join(" + ") || "Ready" };
 }

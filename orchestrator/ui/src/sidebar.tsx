@@ -3,7 +3,7 @@ import { Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { reason } from "./api";
 import { conversations, deleteConversation } from "./chat";
-import { jobTitle } from "./job-card";
+import { jobTitle, STATUS_WORDS } from "./job-card";
 import { jobList } from "./jobs";
 import { conversationHash, jobHash, type Route } from "./route";
 import { useStore } from "./store";
@@ -34,7 +34,7 @@ function ConversationList({ openId, onLeave }: { openId: string; onLeave: () => 
         {list.map((row) => (
           <li key={row.id} aria-current={row.id === openId ? "page" : undefined}>
             <a href={conversationHash(row.id)} onClick={onLeave}>
-              {row.title}
+              <span className="ellipsis">{row.title}</span>
             </a>
             <button
               type="button"
@@ -106,7 +106,9 @@ function JobList({ openId, onLeave }: { openId: string; onLeave: () => void }): 
             <a href={jobHash(job.id)} onClick={onLeave}>
               <span className="dot" data-status={job.status} title={job.status} />
               <span className="ellipsis">{jobTitle(job)}</span>
-              <span className="quiet">{isOver(job) ? job.status : `${Math.floor(job.progress * 100)} %`}</span>
+              <span className="quiet">
+                {isOver(job) ? STATUS_WORDS[job.status].toLowerCase() : `${Math.floor(job.progress * 100)} %`}
+              </span>
             </a>
           </li>
         ))}

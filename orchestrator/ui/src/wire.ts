@@ -35,6 +35,8 @@ export interface StoredMessage {
   readonly reasoning: string;
   readonly outcome: Outcome | null;
   readonly jobIds: readonly string[];
+  /** "stop", "cancelled", "error" and the like; empty when it is not known. */
+  readonly finish: string;
 }
 
 /** One piece of a streamed answer. */
@@ -66,6 +68,8 @@ export interface Job {
   readonly stage: string;
   readonly etaS: number | null;
   readonly title: string;
+  /** The film that a film job makes. */
+  readonly filmId: string;
   readonly error: string | null;
   readonly updatedAt: string;
   readonly result: JobResult | null;
@@ -77,8 +81,11 @@ export interface JobResult {
   readonly facts: readonly string[];
   readonly renderer: string;
   readonly fidelity: string;
+  readonly plannedBy: string;
   readonly depicted: readonly string[];
   readonly notDepicted: readonly string[];
+  /** Where the result is not quite what was asked, and why. */
+  readonly notes: readonly string[];
 }
 
 export interface JobEvent {
@@ -99,7 +106,7 @@ export interface Member {
 }
 
 export interface Health {
-  readonly ok: boolean;
+  readonly databaseOk: boolean;
   readonly degraded: boolean;
   readonly members: readonly Member[];
 }
@@ -155,7 +162,8 @@ export function readMessage(value: unknown): StoredMessage {
     content,
     reasoning: text(row["reasoning"]) || text(row["reasoning_content"]),
     outcome: readOutcome(committee),
-    jobIds: unique([...texts(row["jobs"]), ...jobIdsIn(committee["tool_results"]), ...jobIdsOf(content)]),
+    jobIds: unique([...texts(row["job_ids"]), ...jobIdsIn(committee["tool_results"]), ...jobIdsOf(content)]),
+    finish: text(row["finish_reason"]),
   };
 }
 
@@ -237,7 +245,8 @@ export function readJob(value: unknown): Job {
     progress: number(row["progress"]) ?? 0,
     stage: text(row["stage"]),
     etaS: number(row["eta_s"]),
-    title: text(row["title"]) || text(result["title"]) || text(payload["title"]) || text(payload["prompt"]),
+    title: [result["title"], payload["title"], payload["synopsis"], payload["prompt"]].map(text).find(Boolean) ?? "",
+    filmId: text(payload["film_id"]) || text(row["id"]),
     error: row["error"] ? errorText(row) || text(row["error"]) || "The job failed." : null,
     updatedAt: text(row["updated_at"]),
     result: row["result"] ? readResult(result) : null,
@@ -247,6 +256,20 @@ export function readJob(value: unknown): Job {
 function readStatus(value: unknown): JobStatus {
   const known: readonly JobStatus[] = ["queued", "running", "succeeded", "failed", "cancelled"];
   return known.find((status) => status === value) ?? "queued";
+}
+
+export const FILM_STAGES = ["plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export"];
+
+/** The stage proper: `final/S1_SH01` is a part of `final`. */
+export function stageName(job: Job): string {
+  return job.stage.split("/")[0] ?? "";
+}
+
+/** The storyboard panels that a film's row names so far. */
+export function readPanels(film: unknown): Asset[] {
+  return uniqueAssets(
+    items(fields(film)["shots"]).flatMap((shot) => assetsIn(fields(shot)["storyboard"], "storyboard")),
+  );
 }
 
 export function isOver(job: Job): boolean {
@@ -269,20 +292,22 @@ function readResult(result: Fields): JobResult {
     fidelity: text(result["fidelity"]),
     depicted: texts(result["depicted"]),
     notDepicted: texts(result["not_depicted"]),
+    plannedBy: text(result["planned_by"]),
+    notes: [...texts(result["qc_warnings"]), ...texts(fields(result["effective"])["notes"])],
   };
 }
 
 /**
- * Files anywhere within `value`: objects with a `url` (or `uri`), and bare artifact addresses. `key` says under which
+ * Files anywhere within `value`: objects with a `url`, `uri` or `url_path`, and bare artifact addresses. `key` says under which
  * name a file was found; whatever lies under `storyboard` keeps that name.
  */
 export function assetsIn(value: unknown, key = ""): Asset[] {
   if (Array.isArray(value)) return uniqueAssets(value.flatMap((inner) => assetsIn(inner, key)));
   const row = fields(value);
-  const url = ownUrl(text(value) || text(row["url"]) || text(row["uri"]));
+  const url = ownUrl(text(value) || text(row["url"]) || text(row["uri"]) || text(row["url_path"]));
   const own = url ? [{ key, url, name: text(row["name"]) || fileName(url), mediaType: text(row["media_type"]) }] : [];
   const inner = Object.entries(row)
-    .filter(([name]) => name !== "url" && name !== "uri")
+    .filter(([name]) => !["url", "uri", "url_path"].includes(name))
     .flatMap(([name, entry]) => assetsIn(entry, key === "storyboard" ? key : name));
   return uniqueAssets([...own, ...inner]);
 }
@@ -327,7 +352,7 @@ export function readJobEvent(data: string): JobEvent {
 export function readHealth(value: unknown): Health {
   const body = fields(value);
   return {
-    ok: body["ok"] !== false,
+    databaseOk: fields(body["database"])["ok"] !== false,
     degraded: body["degraded"] === true,
     members: items(body["members"]).map(readMember),
   };
