@@ -16,9 +16,12 @@ import uvicorn
 
 from committee import Committee, CommitteeConfig, MemberConfig
 from committee.members import open_members
+from orchestrator.api.auth import principal_of
+from orchestrator.api.films import films_router
 from orchestrator.api.routes import Api, create_api
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
+from orchestrator.films.store import FilmStore
 from orchestrator.images.still import image_kind
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
@@ -97,6 +100,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
                 committee=members,
                 tools=ToolRegistry([film_tool(), image_tool(), job_status_tool(), job_cancel_tool()]),
                 artifacts=artifacts,
+                more_routers=[films_router(FilmStore(db), principal_of)],
             )
             stack.push_async_callback(api.aclose)
             url = await _serve(api, stack)

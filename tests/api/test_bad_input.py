@@ -98,26 +98,30 @@ async def test_forty_bad_bodies(server: Server) -> None:  # M17
     assert await server.job_count() == 0
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        rb'{"messages":[{"role":"user","content":"a \\u0000 in words, \\\\ud800 too"}]}',
-        rb'{"messages":[{"role":"user","content":"\ud83d\ude00 and more \uD83D\uDE00"}]}',
-        chat(b'"never_heard_of":{"a":[1,2,{"b":null}]},"ignore_eos":true,"store":false,"logit_bias":{}'),
-        chat(b'"temperature":null,"tools":null,"tool_choice":null,"stop":null,"max_tokens":-1,"stream":null'),
-        messages([{"role": "developer", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "x"}}]}]),
-        messages([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png,A"}}]}]),
-        messages([{"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f"}}]},
-                  {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "4"}]},
-                  {"role": "assistant", "content": "x", "reasoning_content": "y", "refusal": None},
-                  {"role": "user", "content": "go on"}]),
-        chat(b'"functions":[{"name":"f","parameters":{"type":"object"}}],"function_call":"auto"'),
-        chat(b'"tools":[{"type":"web_search"},{"type":"namespace","x":1}],"reasoning_effort":"low"'),
-    ],
-)  # fmt: skip
-async def test_unusual_but_legal_bodies(server: Server, body: bytes) -> None:
-    async with server.http.post(server.url + CHAT, data=body, headers=JSON) as response:
-        assert response.status == 200, await response.text()
+UNUSUAL_BUT_LEGAL: list[bytes] = [
+    rb'{"messages":[{"role":"user","content":"a \\u0000 in words, \\\\ud800 too"}]}',
+    rb'{"messages":[{"role":"user","content":"\ud83d\ude00 and more \uD83D\uDE00"}]}',
+    chat(b'"never_heard_of":{"a":[1,2,{"b":null}]},"ignore_eos":true,"store":false,"logit_bias":{}'),
+    chat(b'"temperature":null,"tools":null,"tool_choice":null,"stop":null,"max_tokens":-1,"stream":null'),
+    messages([{"role": "developer", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "x"}}]}]),
+    messages([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png,A"}}]}]),
+    messages(
+        [
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f"}}]},
+            {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "4"}]},
+            {"role": "assistant", "content": "x", "reasoning_content": "y", "refusal": None},
+            {"role": "user", "content": "go on"},
+        ]
+    ),
+    chat(b'"functions":[{"name":"f","parameters":{"type":"object"}}],"function_call":"auto"'),
+    chat(b'"tools":[{"type":"web_search"},{"type":"namespace","x":1}],"reasoning_effort":"low"'),
+]
+
+
+async def test_unusual_but_legal_bodies(server: Server) -> None:
+    for body in UNUSUAL_BUT_LEGAL:
+        async with server.http.post(server.url + CHAT, data=body, headers=JSON) as response:
+            assert response.status == 200, (body[:200], await response.text())
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -185,12 +189,12 @@ async def test_length_limit_is_exact(items: int) -> None:
         await check_json(body)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-async def test_what_a_foreign_form_could_send_is_refused(server: Server, kind: str) -> None:  # M6
-    headers = {"content-type": kind}
-    async with server.http.post(server.url + CHAT, data=chat(b'"a":1'), headers=headers) as response:
-        assert response.status == 415
-        assert (await response.json())["error"]["code"] == "unsupported_media_type"
+async def test_what_a_foreign_form_could_send_is_refused(server: Server) -> None:  # M6
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        headers = {"content-type": kind}
+        async with server.http.post(server.url + CHAT, data=chat(b'"a":1'), headers=headers) as response:
+            assert response.status == 415
+            assert (await response.json())["error"]["code"] == "unsupported_media_type"
 
 
 async def test_json_without_a_content_type_is_taken(server: Server) -> None:
@@ -206,33 +210,31 @@ async def test_compressed_bodies_are_refused(server: Server) -> None:
         assert (await response.json())["error"]["code"] == "content_encoding_not_supported"
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/nowhere", 404, "not_found"),
-        ("GET", "/v1/nowhere", 404, "not_found"),
-        ("GET", "/v1/models/gpt-17", 404, "model_not_found"),
-        ("GET", CHAT, 405, "method_not_allowed"),
-        ("DELETE", "/v1/models", 405, "method_not_allowed"),
-        ("GET", "/jobs/not-a-uuid", None, None),
-        ("GET", "/jobs/00000000-0000-7000-8000-000000000000", 404, "job_not_found"),
-        ("GET", "/api/conversations/not-a-uuid/messages", 400, "invalid_request"),
-        ("GET", "/api/conversations?limit=many", 400, "invalid_request"),
-        ("GET", "/artifacts/" + "0" * 64 + "/x.png", 404, "not_found"),
-        ("GET", "/artifacts/../../etc/passwd", 404, "not_found"),
-        ("GET", "/assets/..%2f..%2fpackage.json", 404, "not_found"),
-    ],
-)
-async def test_every_error_has_the_openai_shape(
-    server: Server, method: str, path: str, status: int | None, code: str | None
-) -> None:
-    async with server.http.request(method, server.url + path) as response:
-        error = (await response.json())["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    if status is None:
-        assert response.status in {400, 404}
-    else:
-        assert (response.status, error["code"]) == (status, code)
+ERRORS: list[tuple[str, str, int | None, str | None]] = [
+    ("GET", "/nowhere", 404, "not_found"),
+    ("GET", "/v1/nowhere", 404, "not_found"),
+    ("GET", "/v1/models/gpt-17", 404, "model_not_found"),
+    ("GET", CHAT, 405, "method_not_allowed"),
+    ("DELETE", "/v1/models", 405, "method_not_allowed"),
+    ("GET", "/jobs/not-a-uuid", None, None),
+    ("GET", "/jobs/00000000-0000-7000-8000-000000000000", 404, "job_not_found"),
+    ("GET", "/api/conversations/not-a-uuid/messages", 400, "invalid_request"),
+    ("GET", "/api/conversations?limit=many", 400, "invalid_request"),
+    ("GET", "/artifacts/" + "0" * 64 + "/x.png", 404, "not_found"),
+    ("GET", "/artifacts/../../etc/passwd", 404, "not_found"),
+    ("GET", "/assets/..%2f..%2fpackage.json", 404, "not_found"),
+]
+
+
+async def test_every_error_has_the_openai_shape(server: Server) -> None:
+    for method, path, status, code in ERRORS:
+        async with server.http.request(method, server.url + path) as response:
+            error = (await response.json())["error"]
+        assert set(error) == {"message", "type", "param", "code"}, path
+        if status is None:
+            assert response.status in {400, 404}, path
+        else:
+            assert (response.status, error["code"]) == (status, code), path
 
 
 async def test_an_unexpected_failure_tells_nothing(server: Server) -> None:
