@@ -17,7 +17,7 @@ from committee.backends.offline import OfflineMember
 from committee.backends.ollama import OllamaMember
 from committee.backends.openai_compat import OpenAIMember
 from committee.backends.wire import ModelServer
-from committee.errors import MemberError, ModelMissing
+from committee.errors import MemberError, RequestRejected
 from committee.schema import ChatBackend, ChatRequest, Delta, MemberConfig, MemberHealth
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class AutoMember:
 
 
 async def _find(config: MemberConfig) -> ChatBackend | str | None:
-    """The member at one address; a sentence when a server is there without the model; None when nothing is."""
+    """The member at one address; a sentence when a server is there but cannot be used; None when nothing is."""
     kind = await detect(config.base_url, api_key=config.api_key, connect_s=config.connect_s)
     if kind is None:
         return None
@@ -124,7 +124,7 @@ async def _find(config: MemberConfig) -> ChatBackend | str | None:
         await member.resolve()
     except MemberError as error:
         await member.aclose()
-        return error.message if isinstance(error, ModelMissing) else None
+        return error.message
     return member
 
 
@@ -134,16 +134,23 @@ async def detect(base_url: str, *, api_key: str = "", connect_s: float = 2.0) ->
     server = ModelServer(base_url, headers=headers, connect_s=connect_s)
     models = "/models" if server.base_url.endswith("/v1") else "/v1/models"
     try:
-        for kind, path, key in (("ollama", "/api/version", "version"), ("openai", models, "data")):
-            try:
-                document = await server.get(path, timeout_s=_LOOK_TIMEOUT_S)
-            except MemberError:
-                continue
-            if isinstance(document, Mapping) and key in document:
-                return kind
+        version, listing = await asyncio.gather(_look(server, "/api/version"), _look(server, models))
     finally:
         await server.aclose()
+    if isinstance(version, Mapping) and "version" in version:
+        return "ollama"
+    # A server that wants another key is there all the same; asking it for its models tells what is wrong.
+    if isinstance(listing, RequestRejected) or (isinstance(listing, Mapping) and "data" in listing):
+        return "openai"
     return None
+
+
+async def _look(server: ModelServer, path: str) -> object:
+    try:
+        document: object = await server.get(path, timeout_s=_LOOK_TIMEOUT_S)
+    except MemberError as error:
+        return error
+    return document
 
 
 def _stand_in(config: MemberConfig, note: str) -> OfflineMember:

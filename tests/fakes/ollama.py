@@ -87,6 +87,7 @@ class FakeOllama:
         self.fault_stage: str | None = None
         self.fault_count: int | None = None
         self.drip_s = 0.05
+        self.end_s = 0.0  # between the last line and the end of the body
         self.split_utf8 = False
         self.old = False  # an older server: no capabilities in its list of tags
         self.refuse_pull: set[str] = set()
@@ -281,6 +282,7 @@ class FakeOllama:
         if fault is not None and len(messages) <= half and await self._break(request, response, body, fault):
             return response
         await response.write(_line(self._last(body, reply, streamed=True)))
+        await asyncio.sleep(self.end_s)
         return response
 
     async def _break(

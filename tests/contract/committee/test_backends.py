@@ -284,6 +284,7 @@ class TestOllama:
             await backend.aclose()
 
     async def test_one_connection_serves_turn_after_turn(self, ollama: FakeOllama) -> None:
+        ollama.end_s = 0.01
         backend = member(ollama, "qwen3", "qwen3:32b")
         for _ in range(5):
             await collect(backend, request())

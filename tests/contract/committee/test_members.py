@@ -66,6 +66,14 @@ async def test_a_server_that_starts_later_is_picked_up() -> None:
         await member.aclose()
 
 
+async def test_a_wrong_key_is_named() -> None:
+    async with FakeOpenAI("m", key="sk-right") as openai:
+        member = await open_member(config("qwen3", "m", openai.base_url, api_key="sk-wrong"))
+        assert member.stand_in
+        assert "HTTP 401" in (await member.health()).note
+        await member.aclose()
+
+
 async def test_a_model_that_is_pulled_later_is_picked_up() -> None:
     async with FakeOllama("llama3:8b") as ollama:
         member = await open_member(config("qwen3", "qwen3:32b", ollama.base_url, model_variable="QWEN_MODEL_ID"))
