@@ -285,6 +285,15 @@ async def test_interval_coalesces_progress_only(site: Site) -> None:  # C069
     assert [event["seq"] for event in events] == sorted({event["seq"] for event in events})
 
 
+async def test_a_cut_right_after_the_snapshot_loses_nothing(site: Site) -> None:
+    job, claim = await site.claimed()
+    await site.store.succeed(claim, {})
+    async with site.http.get(f"/jobs/{job.id}/stream", headers={"last-event-id": "1"}) as response:
+        event_id, data = await anext(messages(response))
+    assert json.loads(data)["job"]["status"] == "succeeded"  # the present state, but still at the old position
+    assert event_id == "1"
+
+
 @pytest.mark.parametrize("header", ["abc", "-1", "1.5", "٣", "9" * 30])
 async def test_a_foreign_event_id_is_refused(site: Site, header: str) -> None:
     job, _ = await site.claimed()

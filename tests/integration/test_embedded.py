@@ -123,11 +123,15 @@ async def test_marks_of_a_dead_server_are_not_believed(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, fast=True)
     await server.start()
     await server.stop()
-    # After a crash the pid in the file may by now be anybody's: here it is ours.
-    (cluster_of(data_dir) / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster_of(data_dir)}\n0\n5432\n")
+    # After a crash the pid in the file may by now be any program's of that user.
+    account = home.prepare_home(data_dir).account
+    other = subprocess.Popen(["/bin/sleep", "600"], user=account.uid if account else None)
+    (cluster_of(data_dir) / "postmaster.pid").write_text(f"{other.pid}\n{cluster_of(data_dir)}\n0\n5432\n")
     await server.start()
-    assert server.pid != os.getpid()
     await server.stop()
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 async def test_a_killed_server_comes_back_with_everything_committed(data_dir: Path) -> None:

@@ -252,17 +252,6 @@ async def test_a_job_whose_queue_row_was_lost_is_found(store: JobStore, db: Data
         assert (await ended(store, job)).status == "succeeded"
 
 
-async def test_handlers_that_block_the_loop_keep_their_lease(store: JobStore, db: Database, tmp_path: Path) -> None:
-    diary = tmp_path / "diary"
-    wish = {"steps": 1, "diary": str(diary), "hold": str(tmp_path / "none"), "hold_at": 0, "block_s": 9.0}
-    async for _ in run_worker(db, KINDS, concurrency=1):
-        job = await ended(store, await store.submit("test.steps", wish, owner=ME), timeout_s=30)
-    # Without heartbeats of its own the lease would have run out after 6 s and the job been given to the next.
-    assert job.attempt == 1
-    beats = await db.fetchval("SELECT count(*) FROM pgqueuer_log WHERE status = 'picked'")
-    assert beats == 1
-
-
 # --- cancelling ------------------------------------------------------------------------------------------------
 
 
