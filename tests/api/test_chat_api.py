@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import openai
@@ -327,3 +328,51 @@ async def test_seeds_follow_from_the_request(start_server: StartServer, ollamas:
         seeds.append(job["payload"]["seed"])
     assert seeds[0] == seeds[1]
     assert isinstance(seeds[0], int)
+
+
+async def test_an_answer_lost_on_the_way_starts_one_film(model_server: Server, ollamas: Pair) -> None:  # M10
+    """The SDK behind a proxy that swallows the first answer: it asks again by itself."""
+    for ollama in ollamas:
+        ollama.plan = FILM_PLAN
+    swallowed: list[bytes] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        port = int(model_server.url.rpartition(":")[2])
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])  # type: ignore[index]
+        head = re.sub(rb"(?im)^connection:.*\r\n", b"", head)
+        up_writer.write(head[:-2] + b"connection: close\r\n\r\n" + await reader.readexactly(length))
+        answer = await up_reader.read()
+        if swallowed:
+            writer.write(answer)
+        swallowed.append(answer)
+        for one in (writer, up_writer):
+            one.close()
+            await one.wait_closed()
+
+    proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    async with proxy, openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="x") as client:
+        answer = await client.chat.completions.create(model="committee", messages=user(FILM_PROMPT))
+    assert len(swallowed) == 2
+    assert "### Tool Results" in (answer.choices[0].message.content or "")
+    assert await model_server.job_count() == 1
+
+
+async def test_appended_sections_are_streamed_in_pieces_when_asked(start_server: StartServer, ollamas: Pair) -> None:
+    pacing = CommitteeSettings(stream_chunk_size_chars=20, stream_chunk_interval_ms=0)
+    server = await start_server(ollamas=ollamas, committee=pacing)
+    for ollama in ollamas:
+        ollama.plan = FILM_PLAN
+    events = await raw_stream(server, {"messages": user(FILM_PROMPT)})
+    pieces = [choice["delta"].get("content", "") for event in events[:-1] for choice in json.loads(event)["choices"]]
+    section = "".join(pieces).removeprefix("Hello from the model.")
+    assert section.startswith("\n\n### Tool Results\n")
+    assert all(len(piece) <= 21 for piece in pieces)
+
+
+async def test_links_start_with_the_public_address(start_server: StartServer) -> None:
+    server = await start_server(server=ServerSettings(public_base_url="https://films.example/"))
+    _, answer = await server.post("/v1/chat/completions", {"messages": user(FILM_PROMPT)})
+    assert "https://films.example/#/jobs/" in answer["choices"][0]["message"]["content"]
