@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import skia
 
 from orchestrator.preview.brush import Stop
@@ -46,10 +47,8 @@ def _fog(stage: Stage, number: int, depth: float, top: float, drift: float) -> P
         rows, cols = 96, 420
         noise = fbm(stage.numbers(f"fog{number}"), rows, cols, (2.0, 5.0), 4)
         noise = (noise - noise.min()) / (noise.max() - noise.min())
-        import numpy as np
-
         v = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
-        alpha = np.clip(noise * 1.3 - 0.25, 0, 1) * np.sin(np.pi * v) ** 0.9 * 0.85
+        alpha = np.clip(noise * 1.3 - 0.25, 0, 1) * np.clip(np.sin(np.pi * v), 0, 1) ** 0.9 * 0.85
         tone = stage.brush.color(stage.palette.haze)
         lifted = stage.brush.color("#ffffff")
         color = np.array(

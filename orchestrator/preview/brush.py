@@ -21,24 +21,24 @@ class Brush:
 
     def __init__(self, palette: Palette, grade: Grade, *, ambient: bool = False, haze: float = 0.0) -> None:
         self.palette = palette
-        self._grade = grade
+        self.grade = grade
         self._ambient = ambient
         self._haze = haze
 
     def lit(self, haze: float | None = None) -> Brush:
-        return Brush(self.palette, self._grade, ambient=True, haze=self._haze if haze is None else haze)
+        return Brush(self.palette, self.grade, ambient=True, haze=self._haze if haze is None else haze)
 
     def lifted(self, amount: float) -> Brush:
         """Lit, but keeping `amount` of its own colour: blossoms and wings would turn to mud in a plain dusk light."""
         r, g, b = self.palette.ambient
         ambient = (amount + (1 - amount) * r, amount + (1 - amount) * g, amount + (1 - amount) * b)
-        return Brush(replace(self.palette, ambient=ambient), self._grade, ambient=True, haze=self._haze)
+        return Brush(replace(self.palette, ambient=ambient), self.grade, ambient=True, haze=self._haze)
 
     def unlit(self) -> Brush:
-        return Brush(self.palette, self._grade)
+        return Brush(self.palette, self.grade)
 
     def hazed(self, amount: float) -> Brush:
-        return Brush(self.palette, self._grade, ambient=self._ambient, haze=amount)
+        return Brush(self.palette, self.grade, ambient=self._ambient, haze=amount)
 
     def color(self, ink: Ink, alpha: float = 1.0) -> int:
         """The final ARGB of an ink."""
@@ -47,7 +47,7 @@ class Brush:
             value = times(value, self.palette.ambient)
         if self._haze:
             value = mix(value, self.palette.haze, self._haze)
-        r, g, b = self._grade(value)
+        r, g, b = self.grade(value)
         a = min(1.0, max(0.0, alpha))
         return round(a * 255) << 24 | round(r * 255) << 16 | round(g * 255) << 8 | round(b * 255)
 

@@ -15,6 +15,7 @@ _MAX_TEXT = 4000
 _MAX_SUBJECTS = 5
 _NEGATIONS = frozenset({"no", "without", "never"})
 _MOVE_CYCLE = ("drift", "push_in", "pan_right", "pull_out", "tilt_up", "pan_left", "push_in", "tilt_down")
+_BOARD_SKIES = ("dusk", "dawn", "night", "golden_hour")
 _FRAMING_CYCLE = ("wide", "medium", "close", "wide", "close", "medium")
 
 
@@ -76,6 +77,7 @@ def _tokens(text: str) -> list[_Token]:
 def _read(text: str) -> _Reading:
     reading = _Reading()
     tokens = _tokens(text)
+    crowded = any(token.lemma in lexicon.CROWD_WORDS and not token.negated for token in tokens)
     for position, token in enumerate(tokens):
         if token.negated:
             continue
@@ -84,6 +86,10 @@ def _read(text: str) -> _Reading:
             reading.drawn.setdefault(token.word, []).extend(hits)
         elif _noun_like(tokens, position) and token.word not in reading.undrawn:
             reading.undrawn.append(token.word)
+    if crowded:
+        for name, subject in reading.sprites.items():
+            if subject.count == 1 and name in lexicon.CROWDS:
+                reading.sprites[name] = Subject(name, lexicon.CROWDS[name], subject.pose)
     return reading
 
 
@@ -213,6 +219,8 @@ def choose_art(
     subjects = tuple(list(sprites.values())[:_MAX_SUBJECTS])
     terrain = _terrain(reading, around, subjects)
     sky = _sky(reading, around, terrain, time_of_day)
+    if board and not (reading.skies or around.skies or time_of_day):
+        sky = random.Random(f"{context or text}:hour").choice(_BOARD_SKIES)  # one hour for the whole film
     terrain = _fit_terrain(terrain, sky, subjects)
     chosen_mood = _named(mood, lexicon.MOODS, MOODS) or _first(reading.moods, around.moods) or "neutral"
     chosen_style = _named(style, lexicon.STYLES, STYLES) or _first(reading.styles, around.styles) or "illustration"
@@ -256,21 +264,26 @@ def _sky(reading: _Reading, around: _Reading, terrain: str, time_of_day: str | N
         return natural
     asked = _named(time_of_day, lexicon.SKIES, SKIES)
     for found in ([asked] if asked else [], reading.skies, around.skies):
-        skies = [sky for sky in found if sky not in ("underwater",)]
+        skies = [sky for sky in found if sky != "underwater"]
         if skies:
             # the hour matters more than the weather, except for storms
             return "storm" if "storm" in skies else next((s for s in skies if s != "overcast"), skies[0])
+    if "snow" in reading.atmospheres and terrain in ("village", "forest", "meadow"):
+        return "day"
     return natural
 
 
 def _fit_terrain(terrain: str, sky: str, subjects: tuple[Subject, ...]) -> str:
-    """In space there is no meadow: the land becomes a planet's unless the text named a place."""
-    del subjects
+    """Nobody stands on open water, and a sky full of galaxies with no place named is an orbit."""
+    if terrain == "sea" and any(subject.sprite in lexicon.STANDING for subject in subjects):
+        return "coast"
     return "orbit" if sky == "space" and terrain == "horizon" else terrain
 
 
 def _foreground(reading: _Reading, around: _Reading, terrain: str, rng: random.Random, style: str) -> str:
     allowed = lexicon.TERRAIN_FOREGROUND[terrain]
+    if "snow" in reading.atmospheres and terrain in ("village", "mountains", "forest", "lake", "horizon"):
+        return "snow"
     asked = _first(reading.foregrounds, around.foregrounds if not reading.terrains else [])
     if asked:
         return asked
@@ -305,7 +318,7 @@ def _atmosphere(reading: _Reading, around: _Reading, terrain: str, sky: str, sty
 def _depiction(art: ShotArt, reading: _Reading) -> Depiction:
     """A word counts as drawn only if what it stands for is in the final spec."""
     present = {
-        ("terrain", art.terrain),
+        *(("terrain", shown) for shown in (art.terrain, *lexicon.ALSO_SHOWS.get(art.terrain, ()))),
         ("sky", art.sky),
         ("foreground", art.foreground),
         *(("atmosphere", item) for item in art.atmosphere),

@@ -11,7 +11,7 @@ from orchestrator.preview.brush import Brush, Stop, outline, smooth
 from orchestrator.preview.palette import Ink, mix
 from orchestrator.preview.people import Variant, oval
 
-# --- in the air -------------------------------------------------------------------------------------------------------
+# --- in the air ---
 
 
 def bird(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
@@ -116,7 +116,7 @@ def dragon(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     canvas.drawCircle(0.45, -0.245, 0.012, brush.unlit().fill("#ffd84a"))
 
 
-# --- on four legs -------------------------------------------------------------------------------------------------------
+# --- on four legs ---
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def cat(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     canvas.drawPath(outline([(0.15, -0.72), (0.185, -0.72), (0.168, -0.70)]), brush.fill("#d98a86"))
 
 
-# --- under water ----------------------------------------------------------------------------------------------------------
+# --- under water ---
 
 _FISH = (
     ("#ff8a2a", "#ffffff", "#1d1a24"),

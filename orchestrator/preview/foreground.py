@@ -102,9 +102,12 @@ def grass_layers(stage: Stage, *, flowers: bool) -> Iterator[Layer]:
             rng = stage.rng(f"grass{number}")
             brush = stage.brush.lit(0.0)
             span = stage.span(depth)
-            _blossoms(canvas, stage, rng, span, base, tall, number) if flowers and number < 2 else None
+            if flowers and number < 2:
+                _blossoms(canvas, stage, rng, span, base, tall, number)
             grass_row(canvas, rng, brush, span, base, tall, density / (0.6 + 0.4 * zoom), tones[number])
-            _blossoms(canvas, stage, rng, span, base, tall, number) if flowers and number < 2 else None
+            if flowers and number < 2:
+                _blossoms(canvas, stage, rng, span, base, tall, number)
+            _fade_roots(canvas, span, base, tall)
 
         yield Plate(
             depth,
@@ -114,6 +117,15 @@ def grass_layers(stage: Stage, *, flowers: bool) -> Iterator[Layer]:
             blur=blur,
             sway=Sway("grass", 0.006 + tall * 0.035, 3.4 + number * 0.7, phase=number * 1.9),
         )
+
+
+def _fade_roots(canvas: skia.Canvas, span: tuple[float, float], base: float, tall: float) -> None:
+    """Let a row melt into the ground instead of ending in a line."""
+    shader = skia.GradientShader.MakeLinear(
+        points=[skia.Point(0, base - tall * 0.5), skia.Point(0, base + 0.012)], colors=[0xFF000000, 0x00000000]
+    )
+    paint = skia.Paint(Shader=shader, BlendMode=skia.BlendMode.kDstIn)
+    canvas.drawRect(skia.Rect(span[0] - 1, base - tall * 0.5, span[1] + 1, base + 1), paint)
 
 
 def _blossoms(

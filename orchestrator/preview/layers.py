@@ -37,10 +37,11 @@ class Sway:
 
     def shift(self, v: float, t: float) -> float:
         """Sideways shift of the row at v (0 top, 1 bottom)."""
+        v = min(1.0, max(0.0, v))  # the overscan lies a little outside
         angle = 2 * math.pi * t / self.period_s + self.phase
         if self.kind == "water":
             return self.amount * (0.25 + 0.75 * v) * math.sin(angle + 26 * v**0.6)
-        bend = math.pow(max(0.0, 1 - v), 1.7)
+        bend = math.pow(1 - v, 1.7)
         return self.amount * bend * (math.sin(angle) + 0.4 * math.sin(2.3 * angle + 1.3))
 
 
@@ -99,7 +100,8 @@ class Stage:
     def ground(self) -> float:
         """Where a standing subject's feet are."""
         low = {"wide": 0.40, "medium": 0.55, "close": 0.86}[self.art.framing]
-        return self.horizon + (1 - self.horizon) * low
+        nearest = {"coast": 0.62, "lake": 0.84, "room": 0.62, "diner": 0.66}.get(self.art.terrain, 0.0)
+        return self.horizon + (1 - self.horizon) * max(low, nearest)
 
     def span(self, depth: float) -> tuple[float, float]:
         """Left and right end of a full-width plate of this depth, overscan included."""

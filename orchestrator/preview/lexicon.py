@@ -405,6 +405,33 @@ SPRITE_TERRAIN: dict[str, str] = {
     "bicycle": "village",
 }
 
+# What a terrain's plates show besides their own name.
+ALSO_SHOWS: dict[str, tuple[str, ...]] = {
+    "village": ("mountains",),
+    "snow": ("mountains",),
+    "lake": ("mountains", "forest"),
+    "mountains": ("forest", "meadow"),
+    "meadow": ("mountains",),
+    "coast": ("sea", "desert"),
+    "desert": ("mountains",),
+    "seabed": ("sea",),
+    "planet": ("mountains",),
+    "orbit": ("planet",),
+}
+
+# Sprites that need ground under their feet.
+STANDING = frozenset(
+    """
+    person child couple astronaut robot dog cat horse deer car train bicycle house lighthouse castle windmill tree lamp
+    tent fire
+    """.split()
+)
+
+# One of these makes a single subject many.
+CROWD_WORDS = frozenset(
+    "festival flock swarm school shoal herd fleet pack crowd group hundreds thousands dozens".split()
+)
+
 MOODS: dict[str, str] = {
     "joyful": "joyful",
     "happy": "joyful",

@@ -103,7 +103,7 @@ PALETTES: dict[str, Palette] = {
         haze="#bfdcf0",
         ambient=(1.0, 1.0, 0.98),
         water=("#8ccbe6", "#1d6fa5"),
-        cloud_cover=0.5,
+        cloud_cover=0.6,
     ),
     "golden_hour": Palette(
         sky=("#3f78b0", "#7ea3bf", "#d8c49a", "#fbc777", "#ffe9b5"),

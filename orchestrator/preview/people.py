@@ -96,15 +96,29 @@ def _torso(canvas: skia.Canvas, brush: Brush, ink: Ink, pose: str) -> None:
 
 
 def _head(canvas: skia.Canvas, brush: Brush, v: Variant) -> None:
+    """Seen from behind: people here look into the picture, as we do."""
     skin, hair = _pick(_SKIN, v.b), _pick(_HAIR, v.c)
     canvas.drawLine(0, -0.87, 0, -0.83, brush.stroke(skin, 0.05))
+    for side in (-1, 1):
+        canvas.drawCircle(side * 0.053, -0.918, 0.014, brush.fill(skin))
+    shine: list[Stop] = [(0, mix(hair, "#ffffff", 0.20), 1), (1, hair, 1)]
+    paint = brush.radial((-0.02, -0.97), 0.10, shine)
+    oval(canvas, 0, -0.93, 0.055, 0.068, paint)
     if v.pose == "dress":
-        oval(canvas, -0.008, -0.885, 0.066, 0.095, brush.fill(hair))
-    oval(canvas, 0, -0.925, 0.052, 0.068, brush.fill(skin))
-    cap = skia.Path()
-    cap.addArc(skia.Rect(-0.058, -1.0, 0.058, -0.87), 165, 210)
-    cap.close()
-    canvas.drawPath(cap, brush.fill(hair))
+        long = smooth(
+            [
+                (-0.058, -0.95),
+                (-0.07, -0.82),
+                (-0.045, -0.72),
+                (0, -0.70),
+                (0.045, -0.72),
+                (0.07, -0.82),
+                (0.058, -0.95),
+                (0, -0.99),
+            ],
+            close=True,
+        )
+        canvas.drawPath(long, paint)
     if v.pose == "hat":
         oval(canvas, 0, -0.962, 0.115, 0.020, brush.fill("#26221d"))
         crown = outline([(-0.062, -0.962), (-0.052, -1.045), (-0.015, -1.03), (0.045, -1.05), (0.062, -0.962)])

@@ -30,7 +30,7 @@ def place_layers(stage: Stage) -> Iterator[Layer]:
             yield from _orbit(stage)
 
 
-# --- city -----------------------------------------------------------------------------------------------------------------
+# --- city ---
 
 
 def _city(stage: Stage) -> Iterator[Layer]:
@@ -157,7 +157,7 @@ def _reflections(canvas: skia.Canvas, stage: Stage, top: float, strength: float)
         canvas.drawOval(skia.Rect(x - wide, top - long * 0.2, x + wide, top + long), paint)
 
 
-# --- indoors ---------------------------------------------------------------------------------------------------------------
+# --- indoors ---
 
 
 def _room(stage: Stage) -> Iterator[Layer]:
@@ -415,7 +415,7 @@ def _neon_cup(canvas: skia.Canvas, stage: Stage, x: float, y: float, size: float
         canvas.drawPath(path, stage.brush.stroke(mix(ink, "#ffffff", 0.55), 0.0055, 0.35 + 0.65 * power))
 
 
-# --- off the earth ------------------------------------------------------------------------------------------------------------
+# --- off the earth ---
 
 
 def _planet(stage: Stage) -> Iterator[Layer]:
@@ -429,7 +429,17 @@ def _planet(stage: Stage) -> Iterator[Layer]:
         canvas.drawRect(skia.Rect(left, h - 0.34, right, h + 0.02), stage.brush.linear((0, h - 0.34), (0, h), glow))
 
     yield Plate(0.15, h - 0.34, h + 0.02, dust)
-    yield peaks_plate(stage, "red peaks", depth=0.3, base=h, height=0.16, haze=0.30, blur=far_blur(stage), snow=0.0)
+    yield peaks_plate(
+        stage,
+        "red peaks",
+        depth=0.3,
+        base=h,
+        height=0.16,
+        haze=0.30,
+        blur=far_blur(stage),
+        snow=0.0,
+        rock=("#b8623f", "#6b3024"),
+    )
     yield ridge_plate(stage, "red hills", depth=0.45, base=h + 0.02, height=0.07, ink="#a8563a", haze=0.16, scale=0.5)
     yield ground_plate(stage, "#c06a45", "#4a2018", haze=0.10)
     yield Plate(0.88, h, 1.1, lambda canvas: _craters(canvas, stage, h))

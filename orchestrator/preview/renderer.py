@@ -18,7 +18,7 @@ from orchestrator.preview.finish import finish_for
 from orchestrator.preview.layers import Live, Plate, Stage, stage_for
 from orchestrator.preview.scene import compose
 from orchestrator.preview.spec import ShotArt
-from orchestrator.preview.text import draw_caption, draw_title
+from orchestrator.preview.text import draw_caption, draw_note, draw_title
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -146,12 +146,14 @@ class ShotRenderer:
 
     def _draw_text(self, canvas: skia.Canvas, t: float) -> None:
         art, stage = self.art, self._stage
-        if not (art.title or art.caption):
+        if not (art.title or art.caption or art.note):
             return
         canvas.save()
         canvas.scale(self.height, self.height)
         if art.title:
             draw_title(canvas, stage.brush, art.title, stage.aspect, t, art.duration_s)
+        if art.board:
+            draw_note(canvas, stage.brush, "" if art.caption else art.note, stage.aspect)
         if art.caption:
             draw_caption(canvas, stage.brush, art.caption, stage.aspect)
         canvas.restore()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.preview.atmosphere import air_layers, haze_layers
 from orchestrator.preview.foreground import foreground_layers
+from orchestrator.preview.grammar import board_layers
 from orchestrator.preview.layers import Layer, Stage
 from orchestrator.preview.places import PLACES, place_layers
 from orchestrator.preview.skies import sky_layers
@@ -17,6 +18,8 @@ from orchestrator.preview.waters import WATERS, water_layers
 def compose(stage: Stage) -> list[Layer]:
     """Layers from back to front; the first one is opaque and fills the picture."""
     behind, before = subject_layers(stage)
+    if stage.art.board:
+        behind = [*board_layers(stage), *behind]
     return [
         *sky_layers(stage),
         *_terrain(stage),

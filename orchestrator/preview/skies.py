@@ -140,7 +140,7 @@ def _paint_moon(canvas: skia.Canvas, stage: Stage) -> None:
     canvas.restore()
 
 
-# --- clouds ---------------------------------------------------------------------------------------------------------
+# --- clouds ---
 
 
 def fbm(rng: np.random.Generator, rows: int, cols: int, base: tuple[float, float], octaves: int = 5) -> Field:
@@ -215,7 +215,7 @@ def _paint_clouds(canvas: skia.Canvas, stage: Stage, plane: int, cover: float, b
     noise = (noise - noise.mean()) / (noise.std() + 1e-6)
     v = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
     threshold = np.float32(1.25 - 2.0 * cover) + (0.15 if plane else 0.0)
-    body = _smoothstep(0.0, 1.5, noise - threshold)
+    body = _smoothstep(0.0, 1.5 if plane == 0 or cover > 0.8 else 0.85, noise - threshold)
     fade = _smoothstep(0.0, 0.10, 1.0 - v) * (0.55 + 0.45 * v if plane else 1.0 - 0.35 * v)
     strength = (0.42, 0.80)[plane] if cover < 0.8 else (0.9, 0.88)[plane]
     light = _cloud_light(stage, noise, rows, cols, left, right, bottom)
@@ -283,7 +283,7 @@ def _bolt(stage: Stage, number: int) -> tuple[skia.Path, float]:
     return path, start
 
 
-# --- under water and beyond the air -----------------------------------------------------------------------------------
+# --- under water and beyond the air ---
 
 
 def _underwater(stage: Stage) -> Iterator[Layer]:

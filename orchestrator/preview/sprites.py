@@ -42,15 +42,15 @@ SPRITES: dict[str, Sprite] = {
     "plane": Sprite(machines.plane, 0.30, "air", "cross", speed=0.16),
     "balloon": Sprite(machines.balloon, 0.27, "air", "float"),
     "rocket": Sprite(machines.rocket, 0.36, "air", "hover"),
-    "person": Sprite(people.person, 0.22, "ground", "stand", width=0.5, speed=0.25),
-    "child": Sprite(people.child, 0.155, "ground", "stand", width=0.5),
-    "couple": Sprite(people.couple, 0.22, "ground", "stand", width=0.9),
-    "astronaut": Sprite(people.astronaut, 0.23, "ground", "stand", width=0.6),
-    "robot": Sprite(people.robot, 0.24, "ground", "stand", width=0.6),
-    "dog": Sprite(creatures.dog, 0.14, "ground", "cross", width=1.6, speed=0.75),
-    "cat": Sprite(creatures.cat, 0.115, "ground", "stand", width=1.0),
-    "horse": Sprite(creatures.horse, 0.20, "ground", "cross", width=1.5, speed=0.6),
-    "deer": Sprite(creatures.deer, 0.185, "ground", "stand", width=1.2),
+    "person": Sprite(people.person, 0.27, "ground", "stand", width=0.5, speed=0.25),
+    "child": Sprite(people.child, 0.20, "ground", "stand", width=0.5),
+    "couple": Sprite(people.couple, 0.27, "ground", "stand", width=0.9),
+    "astronaut": Sprite(people.astronaut, 0.30, "ground", "stand", width=0.6),
+    "robot": Sprite(people.robot, 0.30, "ground", "stand", width=0.6),
+    "dog": Sprite(creatures.dog, 0.19, "ground", "cross", width=1.6, speed=0.75),
+    "cat": Sprite(creatures.cat, 0.17, "ground", "stand", width=1.0),
+    "horse": Sprite(creatures.horse, 0.25, "ground", "cross", width=1.5, speed=0.6),
+    "deer": Sprite(creatures.deer, 0.25, "ground", "stand", width=1.2),
     "car": Sprite(machines.car, 0.105, "ground", "cross", width=2.8, speed=0.75),
     "train": Sprite(machines.train, 0.105, "ground", "cross", width=9.0, speed=0.9),
     "bicycle": Sprite(machines.bicycle, 0.20, "ground", "cross", width=1.0, speed=0.4),
@@ -117,20 +117,30 @@ def _still(stage: Stage, sprite: Sprite, spots: list[Spot]) -> Callable[[skia.Ca
     def paint(canvas: skia.Canvas) -> None:
         for spot in spots:
             _shadow(canvas, stage, sprite, spot.x, spot)
-            _place(canvas, stage, sprite.draw, spot, spot.x, spot.y, 0.0, 0.0)
+            _place(canvas, stage, sprite, sprite.draw, spot, (spot.x, spot.y, 0.0), 0.0)
 
     return paint
 
 
 def _place(
-    canvas: skia.Canvas, stage: Stage, draw: Drawing | None, spot: Spot, x: float, y: float, tilt: float, t: float
+    canvas: skia.Canvas,
+    stage: Stage,
+    sprite: Sprite,
+    draw: Drawing | None,
+    spot: Spot,
+    at: tuple[float, float, float],
+    t: float,
 ) -> None:
+    """Draw one sprite at (x, y, tilt)."""
+    x, y, tilt = at
     assert draw is not None
     canvas.save()
     canvas.translate(x, y)
     canvas.rotate(tilt)
     canvas.scale(spot.size * spot.facing, spot.size)
-    draw(canvas, stage.brush.lifted(0.22).hazed(spot.haze), t, spot.variant)
+    if sprite.place == "under" and stage.art.sky != "underwater":
+        canvas.clipRect(skia.Rect(-3, -3, 3, 0.06), True)  # half of it is still in the sea
+    draw(canvas, stage.brush.lifted(0.38 if stage.palette.moon else 0.22).hazed(spot.haze), t, spot.variant)
     canvas.restore()
 
 
@@ -147,6 +157,17 @@ def _shadow(canvas: skia.Canvas, stage: Stage, sprite: Sprite, x: float, spot: S
     canvas.restore()
 
 
+def _wake(canvas: skia.Canvas, stage: Stage, sprite: Sprite, spot: Spot, x: float, t: float) -> None:
+    """Broken water along the hull."""
+    foam = stage.brush.lifted(0.45)
+    for k in range(9):
+        f = (k - 4) / 4
+        wide = spot.size * sprite.width * 0.10 * (1.2 - abs(f) * 0.5)
+        cx = x + f * spot.size * sprite.width * 0.46 + 0.003 * math.sin(1.7 * t + k)
+        cy = spot.y + spot.size * 0.035 + 0.0015 * math.sin(2.1 * t + 2 * k)
+        canvas.drawOval(skia.Rect(cx - wide, cy - wide * 0.13, cx + wide, cy + wide * 0.13), foam.fill("#f4fbff", 0.34))
+
+
 def _moving(
     stage: Stage, sprite: Sprite, spots: list[Spot], draw: Drawing | None
 ) -> Callable[[skia.Canvas, float], None]:
@@ -157,7 +178,9 @@ def _moving(
             x, y, tilt = _motion(sprite, spot, t, middle)
             if draw is sprite.draw and sprite.motion != "still":
                 _shadow(canvas, stage, sprite, x, spot)
-            _place(canvas, stage, draw, spot, x, y, tilt, t)
+            _place(canvas, stage, sprite, draw, spot, (x, y, tilt), t)
+            if sprite.place in ("water", "under") and stage.art.sky != "underwater":
+                _wake(canvas, stage, sprite, spot, x, t)
 
     return paint
 
@@ -206,7 +229,8 @@ def _ground_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, n
     """The first at the subject's place, the rest further off to both sides, smaller with distance."""
     spots = []
     toward = -1 if stage.side > stage.aspect / 2 else 1
-    size = sprite.height * stage.zoom
+    indoors = stage.art.terrain in ("room", "diner") and stage.art.framing != "close"
+    size = sprite.height * stage.zoom * (1.9 if indoors else 1.0)
     limit = (stage.ground - 0.06) / size  # keep heads in the picture
     size *= min(1.0, max(0.3, limit))
     for k in range(subject.count):
@@ -217,6 +241,9 @@ def _ground_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, n
             x += (1 if k % 2 else -1) * ((k + 1) // 2) * size * max(0.55, sprite.width) * rng.uniform(0.75, 1.05)
         y = stage.ground - back * (stage.ground - stage.horizon) * 0.8
         facing = toward if sprite.motion == "cross" or rng.random() < 0.7 else -toward
+        if subject.sprite == "lighthouse" and stage.art.terrain == "coast":
+            out = 1 if stage.side > stage.aspect / 2 else -1
+            x, y = stage.side + 0.16 * out, stage.horizon - 0.125 * (0.85 + 0.2 * stage.zoom)
         spots.append(Spot(x, y, size * (1 - 0.62 * back), facing, _variant(rng, subject.pose), haze=0.22 * back))
     return sorted(spots, key=lambda spot: spot.y)
 

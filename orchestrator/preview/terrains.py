@@ -155,7 +155,16 @@ def _mountains(stage: Stage) -> Iterator[Layer]:
 
 
 def peaks_plate(
-    stage: Stage, name: str, *, depth: float, base: float, height: float, haze: float, blur: float, snow: float = 0.42
+    stage: Stage,
+    name: str,
+    *,
+    depth: float,
+    base: float,
+    height: float,
+    haze: float,
+    blur: float,
+    snow: float = 0.42,
+    rock: tuple[Ink, Ink] = ("#6f7480", "#474c5c"),
 ) -> Plate:
     """Sharp summits with a lit side, a shaded side and snow above a ragged line."""
 
@@ -169,7 +178,7 @@ def peaks_plate(
             summits.append((x, tall, tall * rng.uniform(0.75, 1.15)))
             x += tall * rng.uniform(0.55, 0.95)
         for summit in sorted(summits, key=lambda item: -item[1]):
-            _peak(canvas, stage, rng, summit, base, haze, snow)
+            _peak(canvas, stage, rng, summit, base, haze, snow, rock)
         veil: list[Stop] = [(0, stage.palette.haze, 0.0), (1, stage.palette.haze, min(1.0, haze + 0.30))]
         rect = skia.Rect(left, base - height * 0.5, right, base + 0.1)
         paint_over = stage.brush.linear((0, base - height * 0.5), (0, base + 0.02), veil)
@@ -187,6 +196,7 @@ def _peak(
     base: float,
     haze: float,
     snow: float,
+    rock: tuple[Ink, Ink],
 ) -> None:
     x, tall, half = summit
     brush = stage.brush.lit(haze)
@@ -205,10 +215,10 @@ def _peak(
     sunny = -1 if stage.sun[0] < x else 1
     floor = base + 0.2
     body = outline([(x, top), *right, (x + half, floor), (x - half, floor), *reversed(left)])
-    canvas.drawPath(body, brush.fill("#6f7480"))
+    canvas.drawPath(body, brush.fill(rock[0]))
     shaded = right if sunny < 0 else left
     corner = (x + half, floor) if sunny < 0 else (x - half, floor)
-    canvas.drawPath(outline([(x, top), *shaded, corner, (x, floor), *reversed(spine)]), brush.fill("#474c5c"))
+    canvas.drawPath(outline([(x, top), *shaded, corner, (x, floor), *reversed(spine)]), brush.fill(rock[1]))
     if snow <= 0:
         return
     canvas.save()

@@ -184,3 +184,26 @@ def _draw_lines(canvas: skia.Canvas, brush: Brush, lines: Sequence[str], aspect:
         canvas.drawRRect(band, brush.fill("#08070c", 0.55))
         draw_text(canvas, line, x, y, size, brush.fill("#ffffff", 0.97))
         y += leading
+
+
+def draw_note(canvas: skia.Canvas, brush: Brush, note: str, aspect: float) -> None:
+    """What a board is about, in words, because the picture cannot say it; thin corners mark it as a board."""
+    inset, arm = 0.045, 0.05
+    line = brush.stroke("#fff6e6", 0.0022, 0.65)
+    for x, dx in ((inset, arm), (aspect - inset, -arm)):
+        for y, dy in ((inset, arm), (1 - inset, -arm)):
+            canvas.drawLine(x, y, x + dx, y, line)
+            canvas.drawLine(x, y, x, y + dy, line)
+    if not note:
+        return
+    size = 0.046 * min(1.0, aspect / 1.3)
+    lines = wrap(note, aspect * 0.74, size, 3, "serif")
+    leading = size * 1.3
+    y = 0.905 - leading * (len(lines) - 1)
+    rule = brush.stroke("#fff6e6", 0.0016, 0.5)
+    canvas.drawLine(aspect / 2 - 0.05, y - size * 1.35, aspect / 2 + 0.05, y - size * 1.35, rule)
+    for text in lines:
+        x = (aspect - text_width(text, size, "serif")) / 2
+        draw_text(canvas, text, x + 0.001, y + 0.0025, size, brush.fill("#08060c", 0.6), "serif")
+        draw_text(canvas, text, x, y, size, brush.fill("#fff6e6", 0.96), "serif")
+        y += leading

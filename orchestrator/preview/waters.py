@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import skia
 
 from orchestrator.preview.brush import Stop, outline, smooth
+from orchestrator.preview.foreground import blade, grass_row
 from orchestrator.preview.layers import Layer, Live, LivePaint, Plate, Stage, Sway
+from orchestrator.preview.lexicon import STANDING
 from orchestrator.preview.palette import mix
 from orchestrator.preview.terrains import far_blur, ridge_line, ridge_plate, three_ridges, tree_line
 
@@ -273,6 +275,36 @@ def _lake(stage: Stage) -> Iterator[Layer]:
 
     yield Plate(0.55, top, 1.08, paint, sway=Sway("water", 0.0035, 6.0))
     yield Live(0.55, _glitter(stage, top))
+    if any(subject.sprite in STANDING for subject in stage.art.subjects):
+        yield _bank(stage, h + (1 - h) * 0.72)
+
+
+def _bank(stage: Stage, top: float) -> Plate:
+    """Grass on the near shore, for whoever stands there."""
+
+    def paint(canvas: skia.Canvas) -> None:
+        left, right = stage.span(0.85)
+        rng = stage.rng("bank")
+        brush = stage.brush.lit(0.0)
+        edge = [(x, top + 0.035 * (v - 0.5)) for x, v in ridge_line(stage, "bank", (left, right), 0.4, 0.7)]
+        stops: list[Stop] = [(0, "#6f7f42", 1), (1, "#22331c", 1)]
+        canvas.drawPath(outline([*edge, (right, 1.3), (left, 1.3)]), brush.linear((0, top), (0, 1.06), stops))
+        for x, y in edge:
+            for _ in range(5):
+                blade(
+                    canvas,
+                    x + rng.uniform(-0.006, 0.006),
+                    y + 0.008,
+                    rng.uniform(0.012, 0.035),
+                    rng.gauss(0, 0.008),
+                    0.003,
+                    brush.fill(mix("#7d8f48", "#33512a", rng.random())),
+                )
+        for row in range(5):
+            base = top + 0.05 + row * 0.06
+            grass_row(canvas, rng, brush, (left, right), base, 0.05 + 0.012 * row, 90, ("#5f7a3c", "#22401f"))
+
+    return Plate(0.85, top - 0.06, 1.1, paint)
 
 
 def _seabed(stage: Stage) -> Iterator[Layer]:

@@ -1,0 +1,125 @@
+"""Words to plates, and the honest account of what was left out."""
+
+import pytest
+
+from orchestrator.preview import Depiction, ShotArt, choose_art, lexicon, move_named
+from orchestrator.preview.spec import FOREGROUNDS, SKIES, SPRITES, STYLES, TERRAINS, Subject
+
+HONESTY = [
+    ("monarch butterflies in a meadow at dusk", {"monarch", "butterflies", "meadow", "dusk"}, set()),
+    ("a lighthouse in a storm", {"lighthouse", "storm"}, set()),
+    ("a night city in rain with a lone person", {"night", "city", "rain", "person"}, set()),
+    ("fishes over a coral reef", {"fishes", "coral", "reef"}, set()),
+    ("a snowy mountain village", {"mountain", "village"}, set()),
+    ("a train crossing a desert at sunrise", {"train", "desert", "sunrise"}, set()),
+    ("a detective enters a diner at midnight", {"detective", "diner", "midnight"}, set()),
+    ("a dog running on a beach", {"dog", "beach"}, set()),
+    ("a forest with a cat and lanterns", {"forest", "cat", "lanterns"}, set()),
+    ("the history of mathematics", set(), {"history", "mathematics"}),
+    ("quantum computing explained", set(), {"computing"}),
+    ("a violinist plays on a beach at sunset", {"beach", "sunset"}, {"violinist"}),
+    ("the king's crown in a castle", {"castle"}, {"king", "crown"}),
+    ("a lone fisherman on a lake at dawn", {"lake", "dawn"}, {"fisherman"}),
+]
+
+
+@pytest.mark.parametrize(("text", "drawn", "missing"), HONESTY)
+def test_says_what_it_draws_and_what_it_does_not(text: str, drawn: set[str], missing: set[str]) -> None:
+    _, depiction = choose_art(text, seed=1)
+    assert set(depiction.depicted) == drawn
+    assert set(depiction.not_depicted) == missing
+
+
+def test_drawn_words_are_in_the_spec() -> None:
+    art, _ = choose_art("two cats and a horse near a lighthouse at night", seed=4)
+    assert {subject.sprite for subject in art.subjects} == {"cat", "horse", "lighthouse"}
+    assert Subject("cat", 2) in art.subjects
+    assert art.sky == "night"
+
+
+def test_negated_things_are_neither_drawn_nor_missed() -> None:
+    art, depiction = choose_art("an empty beach with no people and a dog", seed=2)
+    assert [subject.sprite for subject in art.subjects] == ["dog"]
+    assert "people" not in depiction.depicted + depiction.not_depicted
+
+
+def test_a_word_whose_plate_lost_is_reported_missing() -> None:
+    """Only one place fits a picture; the other must not be claimed."""
+    art, depiction = choose_art("a desert and a city", seed=3)
+    assert art.terrain == "desert"
+    assert "city" in depiction.not_depicted
+
+
+@pytest.mark.parametrize(
+    "text", ["the history of mathematics", "quantum computing explained", "", "…", "tax law reform"]
+)
+def test_unknown_subjects_become_a_board_not_a_wrong_picture(text: str) -> None:
+    art, depiction = choose_art(text, seed=9)
+    assert art.board
+    assert not art.subjects
+    assert art.note == text
+    assert depiction.depicted == []
+
+
+def test_context_fills_in_what_a_shot_leaves_open() -> None:
+    context = "a fox in a snowy forest at night"
+    art, depiction = choose_art("she stops and listens", seed=5, context=context)
+    assert (art.terrain, art.sky, art.board) == ("forest", "night", False)
+    assert [subject.pose for subject in art.subjects] == ["fox"]
+    assert depiction == Depiction([], [])
+
+
+# C049
+@pytest.mark.parametrize("style", [name for name in STYLES if name != "illustration"])
+def test_style_words_reach_the_spec(style: str) -> None:
+    art, _ = choose_art("a boat on a lake", seed=1, style=f"soft {style} look")
+    assert art.style == style
+
+
+@pytest.mark.parametrize(
+    ("words", "move"),
+    [
+        ("Slow dolly in", "push_in"),
+        ("PUSH IN + PAN RIGHT", "push_in"),
+        ("camera pulls back", "pull_out"),
+        ("pan left across the valley", "pan_left"),
+        ("tilt up to the stars", "tilt_up"),
+        ("static", "hold"),
+        ("drift", "drift"),
+        ("pan_right", "pan_right"),
+        ("", None),
+    ],
+)
+def test_names_camera_moves(words: str, move: str | None) -> None:
+    assert move_named(words) == move
+
+
+def test_same_words_and_seed_give_the_same_spec() -> None:
+    first = choose_art("birds over a village", seed=77, shot_index=2)
+    assert first == choose_art("birds over a village", seed=77, shot_index=2)
+    assert first[0] != choose_art("birds over a village", seed=77, shot_index=3)[0]
+
+
+def test_numbers_and_plurals_count() -> None:
+    def count(text: str) -> int:
+        return choose_art(text, seed=1)[0].subjects[0].count
+
+    assert count("three boats on the sea") == 3
+    assert count("a boat on the sea") == 1
+    assert count("butterflies") > 10
+    assert count("a hot-air balloon festival") > 4
+    assert count("900 balloons") == 40
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "\x00cat", "🦊 🌲", "猫と月", "a " * 5000 + "cat"])
+def test_odd_text_is_only_text(text: str) -> None:
+    art, _ = choose_art(text, seed=1)
+    assert ShotArt.from_dict(art.to_dict()) == art
+
+
+def test_tables_name_only_what_exists() -> None:
+    assert {sprite for sprite, _ in lexicon.SPRITES.values()} == set(SPRITES)
+    assert set(lexicon.TERRAINS.values()) <= set(TERRAINS)
+    assert set(lexicon.SKIES.values()) <= set(SKIES)
+    assert set(lexicon.FOREGROUNDS.values()) <= set(FOREGROUNDS)
+    assert set(lexicon.TERRAIN_SKY) == set(lexicon.TERRAIN_FOREGROUND) == set(TERRAINS)
