@@ -128,5 +128,7 @@ def test_a_truncated_file_is_caught(cutter: Cutter) -> None:
     path.write_bytes(data[: len(data) * 2 // 3])
     assert {"frames", "corrupt_frames"} & set(review(path)["failed"])
     path.write_bytes(data[:200])
-    with pytest.raises(OSError, match=r".+"):  # the task fails, and with it the job
+    assert "video_stream" in review(path)["failed"]
+    path.write_bytes(b"not a film")
+    with pytest.raises((OSError, ValueError), match=r".+"):  # the task fails, and with it the job
         review(path)
