@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from committee.backends.wire import ModelServer, error_from
-from committee.errors import BadAnswer, MemberError, ModelMissing, StreamCut, WrongModel
+from committee.backends.wire import ModelServer, error_from, error_message
+from committee.errors import BadAnswer, ContextTooLong, MemberError, ModelMissing, StreamCut, WrongModel
 from committee.prompts import wire_name
 from committee.schema import (
     ChatRequest,
@@ -153,7 +153,7 @@ class OllamaMember:
     # -- one request ------------------------------------------------------------------------------------------------
 
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        answer = _Answer(self.model)
+        answer = _Answer(self.model, self._config.num_ctx)
         source = self._server.lines(
             "/api/chat",
             self._body(request),
@@ -325,8 +325,9 @@ def _duration(text: str) -> str | int:
 class _Answer:
     """What came so far: checks who answers and counts tokens (Ollama sends one a line)."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, num_ctx: int) -> None:
         self._asked: str | None = model
+        self._num_ctx = num_ctx
         self._thinking = 0
         self._words = 0
         self._called = False
@@ -365,7 +366,7 @@ class _Answer:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer("A line of the answer is not what Ollama sends.") from error
         if line.error is not None:
-            raise error_from(200, line.error)
+            raise error_from(200, error_message(line.error))
         if self._asked is not None and line.model:
             if not _same_tag(line.model, self._asked):
                 raise WrongModel(f"{line.model} answered; {self._asked} was asked.")
@@ -374,6 +375,9 @@ class _Answer:
 
     def _end(self, line: _Line, thinking: int, words: int) -> Done:
         thinking += self._thinking
+        if line.prompt_eval_count >= self._num_ctx:
+            # Versions before 0.12.6 do not know `truncate` and cut the conversation silently; the count gives it away.
+            raise ContextTooLong(f"The conversation was cut to {self._num_ctx} tokens; a newer Ollama refuses instead.")
         reason: FinishReason = "length" if line.done_reason == "length" else "tool_calls" if self._called else "stop"
         # With a schema and thinking the server runs twice and reports the second run only, so what we saw counts too.
         return Done(reason, line.prompt_eval_count, max(line.eval_count, thinking + words + self._words), thinking)

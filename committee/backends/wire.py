@@ -259,11 +259,16 @@ def _error_text(body: bytes) -> str:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:300].decode("utf-8", "replace").strip()
+    if isinstance(document, str):
+        return document[:500]
     return error_message(document.get("error", document) if isinstance(document, dict) else document)
 
 
 def error_message(error: object) -> str:
-    """The sentence in the value of an `error` field: "…" or {"message": "…"}."""
+    """The sentence in the value of an `error` field: "…", {"message": "…"}, or either of them as JSON in a string."""
+    if isinstance(error, str) and error.startswith("{"):
+        # Newer versions of Ollama pass on the error document of the engine below them.
+        return _error_text(error.encode())
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or ""
     return str(error)[:500]

@@ -89,7 +89,7 @@ class FakeOllama:
         self.drip_s = 0.05
         self.end_s = 0.0  # between the last line and the end of the body
         self.split_utf8 = False
-        self.old = False  # an older server: no capabilities in its list of tags
+        self.old = False  # an older server: no capabilities in its list of tags, over-long prompts cut silently
         self.refuse_pull: set[str] = set()
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
@@ -245,7 +245,7 @@ class FakeOllama:
         if body.get("think") is True and "thinking" not in self._capabilities(name):
             return _error(400, f'"{name}" does not support thinking')
         size = sum(len(message.get("content") or "") for message in body["messages"]) // 4
-        if body.get("truncate") is False and size > body["options"].get("num_ctx", 4096):
+        if not self.old and body.get("truncate") is False and size > body["options"].get("num_ctx", 4096):
             return _error(400, "the input length exceeds the context length")
         return None
 
@@ -333,7 +333,10 @@ class FakeOllama:
             "done_reason": reply.done_reason,
             "total_duration": 1_000_000,
             "load_duration": 1_000,
-            "prompt_eval_count": sum(len(m.get("content") or "") for m in body["messages"]) // 4,
+            "prompt_eval_count": min(
+                sum(len(m.get("content") or "") for m in body["messages"]) // 4,
+                body.get("options", {}).get("num_ctx", 4096),
+            ),
             "prompt_eval_duration": 1_000,
             "eval_count": len(_messages(reply)),
             "eval_duration": 1_000,

@@ -13,6 +13,7 @@ from committee import ChatBackend, ChatRequest, Delta, MemberConfig, Message, St
 from committee.backends.offline import OfflineMember
 from committee.backends.ollama import OllamaMember
 from committee.backends.openai_compat import OpenAIMember
+from committee.backends.wire import error_from, error_message
 from committee.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -390,3 +391,33 @@ async def test_context_errors_are_told_apart(ollama: FakeOllama) -> None:
     with pytest.raises(ContextTooLong):
         await collect(backend, request("word " * 4000))
     await backend.aclose()
+
+
+async def test_a_server_that_cuts_silently_is_found_out(ollama: FakeOllama) -> None:
+    ollama.old = True
+    backend = member(ollama, "qwen3", "qwen3:32b", num_ctx=1024)
+    with pytest.raises(ContextTooLong, match="was cut to 1024 tokens"):
+        await collect(backend, request("word " * 4000))
+    await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("the input length exceeds the context length", ContextTooLong),
+        (
+            '{"error":{"code":400,"message":"request (2622 tokens) exceeds the available context size (512 tokens)",'
+            '"type":"exceed_context_size_error"}}',
+            ContextTooLong,
+        ),
+        ({"message": "This model's maximum context length is 8192 tokens"}, ContextTooLong),
+        ('{"error":{"code":400,"message":"model does not support multimodal requests"}}', RequestRejected),
+        ("{not json", RequestRejected),
+        ('"{}"', RequestRejected),
+        (None, RequestRejected),
+    ],
+)
+def test_refusals_are_read(body: Any, kind: type[MemberError]) -> None:
+    error = error_from(400, error_message(body))
+    assert type(error) is kind
+    assert error.message.startswith("HTTP 400")
