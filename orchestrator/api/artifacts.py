@@ -14,6 +14,11 @@ from orchestrator.api.auth import principal_of
 from orchestrator.artifacts import Artifact, ArtifactStore
 
 _SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "text/vtt", "text/plain", "application/json"})
+# A browser that opens a film by itself makes a page around it, and that page must be allowed to load the film.
+_IN_PLACE_POLICY = (
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+)
+_DOWNLOAD_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 def artifacts_router(store: ArtifactStore) -> APIRouter:
@@ -23,14 +28,19 @@ def artifacts_router(store: ArtifactStore) -> APIRouter:
     @router.api_route("/{sha256}/{name}", methods=["GET", "HEAD"])
     async def serve(request: Request, sha256: str, name: str) -> Response:
         artifact, path = await store.find(sha256, name, owner=principal_of(request).owner)
-        headers = {"etag": f'"{sha256}"', "cache-control": "private, max-age=31536000, immutable"}
+        in_place = _is_harmless(artifact)
+        headers = {
+            "etag": f'"{sha256}"',
+            "cache-control": "private, max-age=31536000, immutable",
+            "content-security-policy": _IN_PLACE_POLICY if in_place else _DOWNLOAD_POLICY,
+        }
         if _is_known(request, sha256):
             return Response(status_code=304, headers=headers)
         return FileResponse(
             path,
             media_type=artifact.media_type,
             filename=artifact.name,
-            content_disposition_type="inline" if _is_harmless(artifact) else "attachment",
+            content_disposition_type="inline" if in_place else "attachment",
             headers=headers,
         )
 

@@ -117,6 +117,8 @@ async def test_artifacts_with_range(server: Server, wanted: str | None, status: 
             assert response.headers["etag"] == f'"{made.sha256}"'
             assert "immutable" in response.headers["cache-control"]
             assert response.headers["content-disposition"].startswith("inline")
+            # Chromium shows no film that is opened by itself without this.
+            assert "media-src 'self'" in response.headers["content-security-policy"]
 
 
 async def test_artifacts_are_not_active(server: Server) -> None:
@@ -125,6 +127,7 @@ async def test_artifacts_are_not_active(server: Server) -> None:
         async with server.http.get(server.url + made.url_path) as response:
             assert response.headers["content-disposition"].startswith("attachment")
             assert response.headers["x-content-type-options"] == "nosniff"
+            assert "sandbox" in response.headers["content-security-policy"]
         async with server.http.get(server.url + made.url_path, headers={"if-none-match": f'"{made.sha256}"'}) as again:
             assert again.status == 304
         async with server.http.head(server.url + made.url_path) as head:
