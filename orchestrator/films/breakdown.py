@@ -10,13 +10,13 @@ from orchestrator.films.plan import Plan, Scene, Shot
 from orchestrator.preview import choose_art
 from tools.seeds import derive_seed
 
-# Opening wide, going in, coming back: the grammar that any viewer reads without noticing.
-_COVERAGE = (
-    ("wide", "push_in"),
-    ("medium", "pan_right"),
-    ("close", "drift"),
-    ("medium", "pan_left"),
-    ("wide", "pull_out"),
+# Framing and move, shot by shot. A film opens wide and goes in; later scenes enter in other ways, so that neighbouring
+# scenes do not begin alike.
+_OPENING = (("wide", "push_in"), ("medium", "pan_right"), ("close", "drift"), ("medium", "pan_left"), ("wide", "hold"))
+_COVERAGES = (
+    (("medium", "pan_left"), ("close", "push_in"), ("wide", "drift"), ("medium", "pan_right")),
+    (("close", "drift"), ("medium", "pull_out"), ("wide", "pan_right"), ("close", "push_in")),
+    (("wide", "tilt_down"), ("medium", "push_in"), ("close", "pan_left"), ("medium", "drift")),
 )
 _CLOSING = ("wide", "pull_out")
 _LENSES = {"wide": 24, "medium": 50, "close": 85}
@@ -68,7 +68,7 @@ def _shot(
     plan: Plan, scene: Scene, position: int, count: int, index: int, lengths: Sequence[int], *, animated: bool
 ) -> Shot:
     first, last = index == 0, index == len(lengths) - 1
-    framing, move = _CLOSING if last and index else _COVERAGE[position % len(_COVERAGE)]
+    framing, move = _CLOSING if last and index else _covered(plan.scenes.index(scene), position)
     move = move if animated else "hold"
     frames, rate = lengths[index], plan.outputs.fps
     shot_id = f"{scene.id}_SH{position + 1:02d}"
@@ -103,6 +103,11 @@ def _shot(
         depicted=depiction.depicted,
         not_depicted=depiction.not_depicted,
     )
+
+
+def _covered(scene: int, position: int) -> tuple[str, str]:
+    coverage = _COVERAGES[(scene - 1) % len(_COVERAGES)] if scene else _OPENING
+    return coverage[position % len(coverage)]
 
 
 def _dsl(scene: Scene, framing: str, move: str, fps: float, duration_s: float, style: str) -> dict[str, object]:
