@@ -46,13 +46,18 @@ class Seat:
 
     def check(self) -> None:
         """Raise MemberUnreachable while the breaker is open; the first request after that is the trial."""
-        if self._failures >= self._config.breaker_failures and asyncio.get_running_loop().time() < self._open_until:
+        if self._is_open():
             raise MemberUnreachable("It failed repeatedly and is being left alone for a moment.")
 
     def succeeded(self) -> None:
         self._failures = 0
 
     def failed(self, error: MemberError) -> None:
-        if isinstance(error, MemberUnreachable | MemberTimeout):
+        # What `check` raised is no new failure: it would keep the breaker open for ever.
+        if isinstance(error, MemberUnreachable | MemberTimeout) and not self._is_open():
             self._failures += 1
             self._open_until = asyncio.get_running_loop().time() + self._config.breaker_open_s
+
+    def _is_open(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._failures >= self._config.breaker_failures and now < self._open_until

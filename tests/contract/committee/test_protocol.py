@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 from typing import Any
 
@@ -455,6 +457,19 @@ async def test_a_member_that_is_gone_is_left_alone_for_a_while(table: Table) -> 
         told = await table.ask("Hello")
         assert "left alone" in told.finished.causes["gptoss"]
         assert not table.gptoss.chats
+
+
+async def test_a_member_that_is_back_is_asked_again(table: Table) -> None:
+    table.committee = Committee(
+        table.committee.members, planner="qwen3", config=dataclasses.replace(QUICK, breaker_open_s=0.2)
+    )
+    await table.gptoss.stop()
+    async with asyncio.timeout(5):
+        while "left alone" not in (await table.ask("Hello")).finished.causes["gptoss"]:
+            pass
+        async with table.gptoss:
+            while (await table.ask("Hello")).finished.degraded:
+                pass
 
 
 async def test_nobody_there_says_why(table: Table) -> None:
