@@ -85,7 +85,13 @@ def watched() -> Watched:
 
 
 @pytest.fixture
-def context(browser: Browser, server: PageServer, watched: Watched) -> Iterator[BrowserContext]:
+def address(server: PageServer) -> str:
+    """Where the page is; a module may put another server in place of the fake one."""
+    return server.url
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 850}, reduced_motion="reduce")
     context.set_default_timeout(10_000)
     yield context
@@ -93,12 +99,12 @@ def context(browser: Browser, server: PageServer, watched: Watched) -> Iterator[
 
 
 @pytest.fixture
-def page(context: BrowserContext, server: PageServer, watched: Watched) -> Iterator[Page]:
+def page(context: BrowserContext, address: str, watched: Watched) -> Iterator[Page]:
     """A page on which every policy violation, script error, dialog and foreign request fails the test."""
     page = context.new_page()
     page.on("dialog", lambda dialog: (watched.dialogs.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
-    page.on("request", lambda request: _note_foreign(watched, request.url, server.url))
+    page.on("request", lambda request: _note_foreign(watched, request.url, address))
     page.expose_function("noteViolation", lambda what: watched.violations.append(what))
     page.add_init_script(
         "document.addEventListener('securitypolicyviolation',"

@@ -108,6 +108,7 @@ function Scroller({ follow, children }: { follow: unknown; children: ReactNode }
   const area = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const lastTop = useRef(0);
   const [away, setAway] = useState(false);
   const toEnd = useCallback((): void => {
     const element = area.current;
@@ -126,7 +127,11 @@ function Scroller({ follow, children }: { follow: unknown; children: ReactNode }
   const onScroll = (): void => {
     const element = area.current;
     if (!element) return;
-    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
+    const below = element.scrollHeight - element.scrollTop - element.clientHeight;
+    // Only scrolling up leaves the end: what grows below the reader does not.
+    if (below < 80) atEnd.current = true;
+    else if (element.scrollTop < lastTop.current) atEnd.current = false;
+    lastTop.current = element.scrollTop;
     setAway(!atEnd.current);
   };
   return (

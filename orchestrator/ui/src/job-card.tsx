@@ -129,7 +129,7 @@ export function remaining(seconds: number): string {
 }
 
 function JobResultView({ title, result }: { title: string; result: JobResult }): ReactNode {
-  const video = result.assets.find(isVideo);
+  const video = result.assets.find(({ key }) => key === "master") ?? result.assets.find(isVideo);
   const poster = result.assets.find((asset) => asset.key === "poster");
   const captions = result.assets.find((asset) => asset.url.endsWith(".vtt"));
   if (!video) return null;
@@ -150,11 +150,13 @@ function JobResultView({ title, result }: { title: string; result: JobResult }):
 }
 
 function isVideo(asset: Asset): boolean {
-  return asset.mediaType.startsWith("video/") || asset.key === "master" || /\.(mp4|webm)$/i.test(asset.url);
+  return asset.mediaType.startsWith("video/") || /\.(mp4|webm)$/i.test(asset.url);
 }
 
 function JobLabels({ result }: { result: JobResult }): ReactNode {
-  const files = result.assets.filter((asset) => asset.key !== "storyboard" && asset.key !== "poster");
+  const files = result.assets
+    .filter((asset) => asset.key !== "storyboard" && asset.key !== "poster")
+    .sort((one, other) => fileRank(one) - fileRank(other));
   const honest = [
     result.renderer && `renderer: ${result.renderer}`,
     result.fidelity && `fidelity: ${result.fidelity}`,
@@ -207,23 +209,32 @@ function JobLabels({ result }: { result: JobResult }): ReactNode {
   );
 }
 
+/** Names for a film's files, in the order in which they are offered. */
+const FILES = new Map([
+  ["master", "Film, MP4"],
+  ["subtitles", "Subtitles"],
+  ["subtitles_vtt", "Subtitles, VTT"],
+  ["otio", "Timeline, OTIO"],
+  ["edl", "Edit list, EDL"],
+  ["qc", "Quality report"],
+  ["animatic", "Animatic"],
+]);
+
 function fileLabel(asset: Asset): string {
-  const known: Record<string, string> = {
-    master: "Film, MP4",
-    otio: "Timeline, OTIO",
-    edl: "Edit list, EDL",
-    qc: "Quality report",
-    subtitles: "Subtitles",
-    subtitles_vtt: "Subtitles, VTT",
-  };
-  return known[asset.key] ?? asset.name;
+  return FILES.get(asset.key) ?? asset.name;
+}
+
+function fileRank(asset: Asset): number {
+  const rank = [...FILES.keys()].indexOf(asset.key);
+  return rank < 0 ? FILES.size : rank;
 }
 
 /** Storyboard panels, or the pictures that were asked for; each opens large. */
 function Pictures({ pictures }: { pictures: readonly Asset[] }): ReactNode {
   const [open, setOpen] = useState<Asset | null>(null);
   if (pictures.length === 0) return null;
-  const name = (asset: Asset): string => `Picture ${pictures.indexOf(asset) + 1}`;
+  const name = (asset: Asset): string =>
+    [`Picture ${pictures.indexOf(asset) + 1}`, asset.caption].filter(Boolean).join(": ");
   return (
     <>
       <ul className="pictures" data-count={Math.min(pictures.length, 3)} aria-label="Storyboard">

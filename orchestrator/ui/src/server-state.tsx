@@ -14,6 +14,7 @@ export const models = new Store<readonly Model[]>([]);
 export const chosenModel = new Store("");
 
 const REFRESH_MS = 15_000;
+const REFRESH_IN_TROUBLE_MS = 3_000;
 
 async function refresh(): Promise<void> {
   try {
@@ -37,9 +38,19 @@ export async function loadModels(): Promise<void> {
 export function HealthBadge(): ReactNode {
   const { health, problem } = useStore(serverState);
   useEffect(() => {
-    void refresh();
-    const timer = setInterval(() => document.hidden || void refresh(), REFRESH_MS);
-    return () => clearInterval(timer);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopped = false;
+    const look = async (): Promise<void> => {
+      if (!document.hidden) await refresh();
+      if (stopped) return;
+      const { health, problem } = serverState.get();
+      timer = setTimeout(look, problem || !health?.databaseOk ? REFRESH_IN_TROUBLE_MS : REFRESH_MS);
+    };
+    void look();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
   }, []);
   const { tone, words } = summary(health, problem);
   return (

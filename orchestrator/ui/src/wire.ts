@@ -56,6 +56,7 @@ export interface Asset {
   readonly url: string;
   readonly name: string;
   readonly mediaType: string;
+  readonly caption: string;
 }
 
 export type JobStatus = "queued" | "running" | "succeeded" | "failed" | "cancelled";
@@ -305,7 +306,8 @@ export function assetsIn(value: unknown, key = ""): Asset[] {
   if (Array.isArray(value)) return uniqueAssets(value.flatMap((inner) => assetsIn(inner, key)));
   const row = fields(value);
   const url = ownUrl(text(value) || text(row["url"]) || text(row["uri"]) || text(row["url_path"]));
-  const own = url ? [{ key, url, name: text(row["name"]) || fileName(url), mediaType: text(row["media_type"]) }] : [];
+  const [mediaType, caption] = [text(row["media_type"]), text(row["caption"]) || text(row["notes"])];
+  const own = url ? [{ key, url, name: text(row["name"]) || fileName(url), mediaType, caption }] : [];
   const inner = Object.entries(row)
     .filter(([name]) => !["url", "uri", "url_path"].includes(name))
     .flatMap(([name, entry]) => assetsIn(entry, key === "storyboard" ? key : name));
