@@ -12,13 +12,28 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from pydantic import AliasChoices
 
 from orchestrator.db.embedded import EmbeddedPostgres
 from orchestrator.db.migrations import migrate
 from orchestrator.db.pool import Database
+from orchestrator.settings import _Group
 
 _TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_variables_from_outside() -> Iterator[None]:
+    """Whatever the developer has set for a server of their own must not reach the tests' servers."""
+    with pytest.MonkeyPatch.context() as patch:
+        for group in _Group.__subclasses__():
+            for name, field in group.model_fields.items():
+                alias = field.validation_alias
+                names = alias.choices if isinstance(alias, AliasChoices) else [name.upper()]
+                for variable in names:
+                    patch.delenv(str(variable), raising=False)
+        yield
 
 
 @pytest.fixture
