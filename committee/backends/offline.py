@@ -54,6 +54,8 @@ _ORDER = re.compile(
     r"\btitle\s*:|\b\d+(?:\.\d+)?[ -]?(?:s|sec|second|m|min|minute|hour)s?\b|\b(?:film|movie|video) (?:about|of)\b",
     re.I,
 )
+# Rules read a sentence, not a book: searching megabytes would hold up every other request for seconds.
+_MOST_READ = 20_000
 _FREE_TEXT = ("synopsis", "prompt", "text", "idea", "description", "query")
 _JOB_ID = ("job_id", "id")
 
@@ -93,7 +95,7 @@ class OfflineMember:
         self._note = note or "Offline stand-in (rules, no language model)."
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        text = request.context.user_text
+        text = request.context.user_text[:_MOST_READ]
         calls = () if request.context.outcomes else choose(text, request.context.tools)
         if request.tools and calls and not _answers_tools(request.messages):
             yield Delta(tool_calls=calls)

@@ -171,7 +171,7 @@ async def parse_request(body: bytes) -> CompletionRequest:
     return CompletionRequest(
         model=outer.model or "",
         messages=await _messages(outer.messages),
-        fingerprint=_fingerprint(outer),
+        fingerprint=await _fingerprint(outer, size=len(body)),
         stream=bool(outer.stream),
         include_usage=bool(outer.stream_options and outer.stream_options.include_usage),
         client_tools=_tools(outer),
@@ -359,7 +359,12 @@ def _effort(body: _Body) -> Think | None:
         raise BadRequest(f"reasoning_effort: one of {', '.join(_EFFORTS)}.", param="reasoning_effort") from None
 
 
-def _fingerprint(body: _Body) -> str:
+async def _fingerprint(body: _Body, *, size: int) -> str:
+    # Hashing lets go of the GIL, so a thread does keep megabytes off the event loop here.
+    return await asyncio.to_thread(_digest, body) if size > _BREATHE_AFTER_BYTES else _digest(body)
+
+
+def _digest(body: _Body) -> str:
     digest = hashlib.sha256((body.model or "").encode())
     for raw in (*body.messages, b"|", *(body.tools or ()), *(body.functions or ())):
         digest.update(memoryview(raw))
