@@ -264,7 +264,7 @@ def lantern(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
     light = brush.unlit()
     glow = 0.9 + 0.08 * math.sin(2.2 * t + 6.28 * v.a)
     ink = v.pick(("#ff9a3c", "#ffb84a", "#ff7a4a"))
-    light.glow(canvas, 0, 0.05, 1.5, ink, 0.62 * glow)
+    light.glow(canvas, 0, 0.05, 1.15, ink, 0.7 * glow)
     shape = skia.Path()
     shape.moveTo(-0.26, 0.42)
     shape.cubicTo(-0.42, 0.05, -0.44, -0.36, -0.20, -0.48)

@@ -144,10 +144,25 @@ def _noun_like(tokens: list[_Token], position: int) -> bool:
         return word == "computing"
     if position == 0:
         return True
+    if token.plural and _follows_a_verb(tokens, position):
+        return False
     if _after(tokens, position, lexicon.DETERMINERS | lexicon.PREPOSITIONS | lexicon.ADJECTIVES | {"and"}):
         return True
     # "detective enters": an s-form after a singular noun is its verb, not a plural
     return not token.plural or tokens[position - 1].plural or tokens[position - 1].word in lexicon.VERBS
+
+
+def _follows_a_verb(tokens: list[_Token], position: int) -> bool:
+    """ "She stops and listens": after a pronoun, or joined by "and" to another s-form, it is what someone does."""
+    before = tokens[position - 1]
+    if before.word in lexicon.PRONOUNS:
+        return True
+    if before.word != "and" or position < 2:
+        return False
+    other = tokens[position - 2]
+    return other.word in lexicon.VERBS or (
+        other.plural and position > 2 and tokens[position - 3].word in lexicon.PRONOUNS
+    )
 
 
 def _after(tokens: list[_Token], position: int, words: Iterable[str]) -> bool:

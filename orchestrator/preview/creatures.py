@@ -166,6 +166,10 @@ def _leg(
     path.lineTo(*knee)
     path.lineTo(*foot)
     canvas.drawPath(path, brush.stroke(ink, beast.leg))
+    thigh = smooth(
+        [(x - 0.01, beast.belly - beast.girth * 0.45), hip, ((hip[0] * 2 + knee[0]) / 3, (hip[1] * 2 + knee[1]) / 3)]
+    )
+    canvas.drawPath(thigh, brush.stroke(ink, beast.leg * (2.2 if hind else 1.8)))
     canvas.drawLine(
         foot[0], foot[1], foot[0] + 0.035, foot[1], brush.stroke(mix(beast.dark, "#000000", shade), beast.leg * 0.8)
     )
@@ -229,7 +233,7 @@ def _beast(canvas: skia.Canvas, brush: Brush, t: float, v: Variant, beast: _Beas
     bounce = abs(math.sin(beast.pace * t)) * beast.stride * 0.10
     canvas.save()
     canvas.translate(0, -bounce)
-    for x, phase, shade, hind in ((-0.30, 0.6, 0.35, True), (0.26, 2.2, 0.35, False)):
+    for x, phase, shade, hind in ((-0.28, 1.9, 0.35, True), (0.24, 4.4, 0.35, False)):
         _leg(canvas, brush, beast, x, phase, t, shade, hind)
     _tail(canvas, brush, beast, t)
     shoulder = beast.belly - beast.girth
@@ -258,7 +262,7 @@ def _beast(canvas: skia.Canvas, brush: Brush, t: float, v: Variant, beast: _Beas
             (0.36, shoulder + 0.20),
         ]
     )
-    canvas.drawPath(neck, brush.fill(beast.coat))
+    canvas.drawPath(neck, brush.linear((0, ny), (0, beast.belly), stops))
     if beast.mane:
         flow = 0.03 * math.sin(6 * t)
         mane = smooth(
@@ -266,7 +270,7 @@ def _beast(canvas: skia.Canvas, brush: Brush, t: float, v: Variant, beast: _Beas
         )
         canvas.drawPath(mane, brush.stroke(beast.dark, 0.075))
     _beast_head(canvas, brush, beast)
-    for x, phase, shade, hind in ((-0.34, 0.0, 0.12, True), (0.30, 1.5, 0.12, False)):
+    for x, phase, shade, hind in ((-0.33, 0.3, 0.08, True), (0.29, 2.7, 0.08, False)):
         _leg(canvas, brush, beast, x, phase, t, shade, hind)
     canvas.restore()
 

@@ -569,6 +569,7 @@ FUNCTION_WORDS = frozenset(
     """.split()
 )
 DETERMINERS = frozenset("a an the this that these those some my your his her its our their no every each".split())
+PRONOUNS = frozenset("i you he she it we they who".split())
 PREPOSITIONS = frozenset(
     "of in on at by to from with into onto over under above across through toward towards along near for about".split()
 )

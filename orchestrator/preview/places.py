@@ -306,6 +306,13 @@ def _paint_diner(canvas: skia.Canvas, stage: Stage, floor: float) -> None:
         canvas.drawRect(skia.Rect(x - 0.009, top, x + 0.009, low), brush.fill("#b8bec2"))
         x += 0.46
     _checker_floor(canvas, stage, brush, left, right, floor)
+    for lamp_x in _pendants(stage):
+        stage.brush.glow(canvas, lamp_x, 0.13, 0.42, "#ffcf85", 0.5)
+    stage.brush.glow(canvas, stage.aspect - stage.side, 0.38, 0.27, "#ff5a7a", 0.25)
+
+
+def _pendants(stage: Stage) -> list[float]:
+    return [stage.aspect * (k + 0.5) / 4 for k in range(4)]
 
 
 def _night_street(canvas: skia.Canvas, stage: Stage, left: float, right: float, top: float, low: float) -> None:
@@ -371,14 +378,14 @@ def _paint_counter(canvas: skia.Canvas, stage: Stage, floor: float) -> None:
 
 def _diner_lights(stage: Stage) -> LivePaint:
     brush = stage.brush.lifted(0.42)
-    lamps = [stage.aspect * (k + 0.5) / 4 for k in range(4)]
+    lamps = _pendants(stage)
     sign_x = stage.aspect - stage.side
 
     def paint(canvas: skia.Canvas, t: float) -> None:
         for k, x in enumerate(lamps):
             warm = 0.62 + 0.02 * math.sin(2 * t + k)
             canvas.drawLine(x, -0.1, x, 0.09, brush.stroke("#1d1d22", 0.004))
-            stage.brush.glow(canvas, x, 0.13, 0.42, "#ffcf85", warm)
+            stage.brush.glow(canvas, x, 0.13, 0.13, "#ffcf85", warm)
             shade = outline([(x - 0.018, 0.085), (x + 0.018, 0.085), (x + 0.06, 0.13), (x - 0.06, 0.13)])
             canvas.drawPath(shade, brush.fill("#b0413a"))
             canvas.drawOval(skia.Rect(x - 0.05, 0.122, x + 0.05, 0.14), stage.brush.fill("#fff0c8"))
@@ -409,7 +416,7 @@ def _neon_cup(canvas: skia.Canvas, stage: Stage, x: float, y: float, size: float
     ]
     pairs: list[tuple[skia.Path, Ink]] = [(cup, "#ff5a7a"), (handle, "#ff5a7a"), (rim, "#ff5a7a")]
     pairs += [(path, "#6fe3ff") for path in steam]
-    stage.brush.glow(canvas, x, y + 0.02, size * 2.4, "#ff5a7a", 0.30 * power)
+    stage.brush.glow(canvas, x, y + 0.02, size * 1.2, "#ff5a7a", 0.20 * power)
     for path, ink in pairs:
         canvas.drawPath(path, stage.brush.stroke(ink, 0.016, 0.28 * power))
         canvas.drawPath(path, stage.brush.stroke(mix(ink, "#ffffff", 0.55), 0.0055, 0.35 + 0.65 * power))

@@ -65,7 +65,31 @@ def _bake(plate: Plate, stage: Stage, pixels: float) -> _Baked:
         plate.paint(canvas)
         if plate.blur:
             canvas.restore()
-    return _Baked(plate, surface.makeImageSnapshot(), left, top, right, bottom)
+    baked = _Baked(plate, surface.makeImageSnapshot(), left, top, right, bottom)
+    return baked if plate.opaque or plate.sway else _cropped(baked, surface)
+
+
+def _cropped(baked: _Baked, surface: skia.Surface) -> _Baked:
+    """The plate without its empty margins: clear pixels cost as much to blend as painted ones."""
+    width, height = surface.width(), surface.height()
+    pixels = np.empty((height, width, 4), np.uint8)
+    surface.readPixels(surface.imageInfo(), pixels, width * 4, 0, 0)
+    alpha = pixels[..., 3]
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if rows.size == 0 or (rows.size == height and columns.size == width):
+        return baked
+    x0, x1 = max(0, int(columns[0]) - 1), min(width, int(columns[-1]) + 2)
+    y0, y1 = max(0, int(rows[0]) - 1), min(height, int(rows[-1]) + 2)
+    image = surface.makeImageSnapshot(skia.IRect(x0, y0, x1, y1))
+    across, down = (baked.right - baked.left) / width, (baked.bottom - baked.top) / height
+    return _Baked(
+        baked.plate,
+        image,
+        baked.left + x0 * across,
+        baked.top + y0 * down,
+        baked.left + x1 * across,
+        baked.top + y1 * down,
+    )
 
 
 class ShotRenderer:

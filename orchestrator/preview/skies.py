@@ -14,6 +14,7 @@ from orchestrator.preview.layers import Layer, Live, LivePaint, Plate, Stage
 from orchestrator.preview.palette import Ink, mix, rgb
 
 Field = npt.NDArray[np.float32]
+_HIDE_SKY = ("forest", "diner")  # no moon or clouds are seen from there
 _CUBIC = skia.SamplingOptions(skia.CubicResampler.Mitchell())
 
 
@@ -30,13 +31,16 @@ def sky_layers(stage: Stage) -> Iterator[Layer]:
 
 def _open_sky(stage: Stage) -> Iterator[Layer]:
     palette = stage.palette
-    yield Plate(0.12, -0.1, 1.0, lambda canvas: _paint_sky(canvas, stage), opaque=True)
+    indoors = stage.art.terrain in ("room", "diner")
+    bottom = 1.0 if indoors else stage.horizon + 0.14  # the land hides the rest
+    yield Plate(0.12, -0.1, bottom, lambda canvas: _paint_sky(canvas, stage), opaque=True)
+    if stage.art.terrain in _HIDE_SKY:
+        return
     if palette.stars:
         yield Live(0.12, _twinkle(stage, stage.horizon * 0.75))
     if palette.moon:
         yield Plate(0.14, -0.1, stage.horizon, lambda canvas: _paint_moon(canvas, stage))
-    for plane in range(2):
-        yield _cloud_plate(stage, plane)
+    yield _cloud_plate(stage)
     if stage.art.sky == "storm":
         yield Live(0.2, _lightning(stage))
 
@@ -58,6 +62,7 @@ def _paint_sky(canvas: skia.Canvas, stage: Stage) -> None:
         _paint_soft_light(canvas, stage)
     elif not palette.moon:
         _paint_sun(canvas, stage)
+    _paint_clouds(canvas, stage, 0, stage.horizon + 0.01)
 
 
 def _paint_soft_light(canvas: skia.Canvas, stage: Stage) -> None:
@@ -186,23 +191,16 @@ def to_image(color: Field, alpha: Field) -> skia.Image:
     return surface.makeImageSnapshot()
 
 
-def _cloud_plate(stage: Stage, plane: int) -> Plate:
-    """High thin streaks behind, fuller banks in front; both drift."""
-    cover = stage.palette.cloud_cover
+def _cloud_plate(stage: Stage) -> Plate:
+    """The fuller banks, drifting; the high thin streaks behind them are part of the sky plate."""
     bottom = stage.horizon + 0.01
-    drift = (0.004, 0.010)[plane] * (1.6 if stage.art.sky == "storm" else 1.0)
-    return Plate(
-        (0.14, 0.2)[plane],
-        -0.1,
-        bottom,
-        lambda canvas: _paint_clouds(canvas, stage, plane, cover, bottom),
-        drift=drift,
-        detail=0.5,
-    )
+    drift = 0.016 if stage.art.sky == "storm" else 0.010
+    return Plate(0.2, -0.1, bottom, lambda canvas: _paint_clouds(canvas, stage, 1, bottom), drift=drift, detail=0.5)
 
 
-def _paint_clouds(canvas: skia.Canvas, stage: Stage, plane: int, cover: float, bottom: float) -> None:
+def _paint_clouds(canvas: skia.Canvas, stage: Stage, plane: int, bottom: float) -> None:
     """Noise squeezed towards the horizon, lit from the sun's side."""
+    cover = stage.palette.cloud_cover
     left, right = -0.5, stage.aspect + 0.5
     rows, cols = 256, round(256 * (right - left) / (bottom + 0.12) * 0.8)
     rng = stage.numbers(f"clouds{plane}")

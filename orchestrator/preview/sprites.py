@@ -271,7 +271,15 @@ def _air_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, numb
     if subject.count == 1:
         y = low * (0.62 if sprite.height > 0.3 else 0.48) + 0.1 * sprite.height
         x = stage.side + toward * number * 0.3
-        return [Spot(x, y + _drop(subject), min(size * 1.15, 0.62), toward, _variant(rng, subject.pose))]
+        return [
+            Spot(
+                x,
+                y + _drop(subject),
+                min(size * (3.0 if sprite.height < 0.06 else 1.15), 0.62),
+                toward,
+                _variant(rng, subject.pose),
+            )
+        ]
     spots = []
     for k in range(subject.count):
         near = ((k + 0.5) / subject.count) ** 1.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import skia
@@ -63,7 +64,7 @@ def ridge_plate(
         veil: list[Stop] = [(0, ink, 0.0), (1, ink, 0.85)]
         canvas.drawPath(shape, far.linear((0, base - height), (0, base + 0.02), veil))
 
-    return Plate(depth, base - height - 0.02, base + 0.1, paint, blur=blur)
+    return Plate(depth, base - height - 0.02, base + 0.07, paint, blur=blur)
 
 
 def far_blur(stage: Stage) -> float:
@@ -76,17 +77,19 @@ def ground_plate(
 ) -> Plate:
     """Flat ground from the horizon to below the picture."""
     start = stage.horizon if top is None else top
+    paint = partial(_paint_ground, stage=stage, inks=(top_ink, low_ink), depth=depth, start=start, haze=haze)
+    return Plate(depth, start, 1.1, paint, opaque=True)
 
-    def paint(canvas: skia.Canvas) -> None:
-        left, right = stage.span(depth)
-        brush = stage.brush.lit(0.0)
-        rect = skia.Rect(left, start, right, 1.3)
-        stops: list[Stop] = [(0, top_ink, 1), (1, low_ink, 1)]
-        canvas.drawRect(rect, brush.linear((0, start), (0, 1.05), stops))
-        veil: list[Stop] = [(0, stage.palette.haze, haze * 2), (1, stage.palette.haze, 0)]
-        canvas.drawRect(rect, stage.brush.linear((0, start), (0, start + 0.16), veil))
 
-    return Plate(depth, start, 1.1, paint)
+def _paint_ground(
+    canvas: skia.Canvas, stage: Stage, inks: tuple[Ink, Ink], depth: float, start: float, haze: float
+) -> None:
+    left, right = stage.span(depth)
+    rect = skia.Rect(left - 0.1, start, right + 0.1, 1.4)
+    stops: list[Stop] = [(0, inks[0], 1), (1, inks[1], 1)]
+    canvas.drawRect(rect, stage.brush.lit(0.0).linear((0, start), (0, 1.05), stops))
+    veil: list[Stop] = [(0, stage.palette.haze, haze * 2), (1, stage.palette.haze, 0)]
+    canvas.drawRect(rect, stage.brush.linear((0, start), (0, start + 0.16), veil))
 
 
 def land_layers(stage: Stage) -> Iterator[Layer]:
@@ -118,27 +121,30 @@ def three_ridges(stage: Stage, ink: Ink = "#4d5a6b", tall: float = 1.0) -> Itera
 
 def _meadow(stage: Stage) -> Iterator[Layer]:
     yield from three_ridges(stage, "#4a5670")
-    yield ground_plate(stage, "#7f9a48", "#1f3a1c", haze=0.14)
-    yield turf_plate(stage, ("#8ba34b", "#43682e"))
+    yield turf_plate(stage, ("#7f9a48", "#1f3a1c"), ("#8ba34b", "#43682e"))
 
 
-def turf_plate(stage: Stage, inks: tuple[Ink, Ink], *, top: float | None = None, sparse: float = 1.0) -> Plate:
-    """Rows of grass from the horizon to the foreground, larger and darker as they come closer."""
+def turf_plate(
+    stage: Stage, ground: tuple[Ink, Ink], blades: tuple[Ink, Ink], *, top: float | None = None, haze: float = 0.14
+) -> Plate:
+    """Ground under rows of grass from the horizon to the foreground, larger and darker as they come closer."""
     start = stage.horizon if top is None else top
+    depth = 0.86
 
     def paint(canvas: skia.Canvas) -> None:
+        _paint_ground(canvas, stage, ground, depth, start, haze)
         rng = stage.rng("turf")
-        span = stage.span(0.9)
+        span = stage.span(depth)
         rows = 16
         for row in range(rows):
             near = (row / (rows - 1)) ** 1.35
             base = start + 0.010 + near * (1.0 - start)
             brush = stage.brush.lit((1 - near) ** 2 * 0.24)
             height = (0.012 + 0.075 * near) * (0.7 + 0.35 * stage.zoom)
-            dark = tuple(mix(ink, "#0c1a10", 0.48 * near) for ink in inks)
-            grass_row(canvas, rng, brush, span, base, height, (190 - 100 * near) * sparse, (dark[0], dark[1]))
+            dark = tuple(mix(ink, "#0c1a10", 0.48 * near) for ink in blades)
+            grass_row(canvas, rng, brush, span, base, height, 190 - 100 * near, (dark[0], dark[1]))
 
-    return Plate(0.88, start - 0.03, 1.08, paint)
+    return Plate(depth, start - 0.03, 1.08, paint)
 
 
 def _mountains(stage: Stage) -> Iterator[Layer]:
@@ -150,8 +156,7 @@ def _mountains(stage: Stage) -> Iterator[Layer]:
         stage, "foothills", depth=0.46, base=h + 0.012, height=0.085, ink="#3f5a3c", haze=0.34, scale=0.5, blur=blur
     )
     yield tree_line(stage, "pines", depth=0.56, base=h + 0.022, height=0.055 + 0.02 * zoom, haze=0.24, ink="#2b4a35")
-    yield ground_plate(stage, "#7d8f4e", "#26381f", haze=0.16)
-    yield turf_plate(stage, ("#8a9a50", "#4a6434"), sparse=0.8)
+    yield turf_plate(stage, ("#7d8f4e", "#26381f"), ("#8a9a50", "#4a6434"))
 
 
 def peaks_plate(
@@ -185,7 +190,7 @@ def peaks_plate(
         paint_over.setBlendMode(skia.BlendMode.kSrcATop)
         canvas.drawRect(rect, paint_over)
 
-    return Plate(depth, base - height - 0.02, base + 0.1, paint, blur=blur)
+    return Plate(depth, base - height - 0.02, base + 0.07, paint, blur=blur)
 
 
 def _peak(
@@ -278,8 +283,7 @@ def _forest(stage: Stage) -> Iterator[Layer]:
     )
     for row, (depth, haze, wide) in enumerate(((0.34, 0.62, 0.012), (0.5, 0.44, 0.022), (0.68, 0.25, 0.042))):
         yield _trunks(stage, row, depth, haze, wide * (0.7 + 0.35 * stage.zoom), h + 0.03 * row)
-    yield ground_plate(stage, "#5c6b3a", "#1a2616", top=h, haze=0.25)
-    yield turf_plate(stage, ("#6d8a44", "#365a30"), top=h, sparse=0.9)
+    yield turf_plate(stage, ("#5c6b3a", "#1a2616"), ("#6d8a44", "#365a30"), top=h, haze=0.25)
     yield Live(0.6, _sunbeams(stage))
     yield _leaf_roof(stage)
 
@@ -335,7 +339,7 @@ def _sunbeams(stage: Stage) -> LivePaint:
     rng = stage.rng("sunbeams")
     beams = [
         (rng.uniform(-0.1, 1.1) * stage.aspect, rng.uniform(0.03, 0.09), rng.uniform(0.3, 0.6), rng.uniform(0, 6.3))
-        for _ in range(6)
+        for _ in range(4)
     ]
     lean = 0.35 if stage.sun[0] < stage.aspect / 2 else -0.35
     strength = {"night": 0.07, "storm": 0.02, "overcast": 0.05}.get(stage.art.sky, 0.16)
@@ -526,10 +530,10 @@ def _village(stage: Stage) -> Iterator[Layer]:
     yield ridge_plate(
         stage, "hill1", depth=0.72, base=h + 0.16, height=0.11, ink=near_ink, haze=0.14, scale=1.2, rough=0.25
     )
-    low = ("#f2f6fc", "#93a9cf") if snowy else ("#86a04e", "#2b4423")
-    yield ground_plate(stage, low[0], low[1], depth=0.85, top=h + 0.14, haze=0.0)
-    if not snowy:
-        yield turf_plate(stage, ("#8ba34b", "#4d7434"), top=h + 0.14)
+    if snowy:
+        yield ground_plate(stage, "#f2f6fc", "#93a9cf", top=h + 0.14, haze=0.0)
+    else:
+        yield turf_plate(stage, ("#86a04e", "#2b4423"), ("#8ba34b", "#4d7434"), top=h + 0.14, haze=0.0)
 
 
 def _hamlet(canvas: skia.Canvas, stage: Stage, snowy: bool) -> None:
