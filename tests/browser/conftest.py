@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from tests.browser.page_server import PageServer
 
@@ -102,7 +102,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def page(context: BrowserContext, address: str, watched: Watched) -> Iterator[Page]:
     """A page on which every policy violation, script error, dialog and foreign request fails the test."""
     page = context.new_page()
-    page.on("dialog", lambda dialog: (watched.dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: _note_dialog(watched, dialog))
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
     page.on("request", lambda request: _note_foreign(watched, request.url, address))
     page.expose_function("noteViolation", lambda what: watched.violations.append(what))
@@ -112,6 +112,11 @@ def page(context: BrowserContext, address: str, watched: Watched) -> Iterator[Pa
     )
     yield page
     assert watched == Watched()
+
+
+def _note_dialog(watched: Watched, dialog: Dialog) -> None:
+    watched.dialogs.append(dialog.message)
+    dialog.dismiss()
 
 
 def _note_foreign(watched: Watched, address: str, own: str) -> None:

@@ -272,7 +272,9 @@ class PageServer:
                 for event in job.events[sent:]:
                     await response.write(f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n".encode())
                 sent = max(sent, len(job.events))
-                if job.over or transport.is_closing():
+                if transport.is_closing():
+                    return response
+                if job.over:
                     break
                 await self._until(lambda seen=sent: len(job.events) > seen or transport.is_closing())  # type: ignore[misc]
             await response.write(b"data: [DONE]\n\n")

@@ -102,10 +102,11 @@ def test_hostile_markdown_does_nothing(page: Page, server: PageServer) -> None: 
     expect(page.get_by_text("The end.")).to_be_visible()
     expect(page.locator(ACTIVE)).to_have_count(0)
     assert page.evaluate(LEFT_OVERS) == []
-    # Links that look harmless are tried too; new pages are closed before they load anything.
-    page.context.route("**evil.example**", lambda route: route.abort())
-    for link in page.locator(".markdown a[href^='javascript'], .markdown span").all()[:40]:
-        link.click(force=True, timeout=1000)
+    # What was a link to a script is plain text, and stays so when it is clicked.
+    disarmed = page.locator(".markdown span")
+    assert disarmed.count() > 5
+    for text in disarmed.all():
+        text.click(force=True)
 
 
 @pytest.mark.parametrize("text", ["<b>bold</b>", "a < b && c > d", "use <div> here"])
