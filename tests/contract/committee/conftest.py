@@ -25,13 +25,14 @@ from committee import (
 from committee.backends.ollama import OllamaMember
 from tests.fakes.ollama import FakeOllama
 
+# Short enough to wait for in a test, long enough for a healthy fake on a busy machine.
 QUICK = CommitteeConfig(
-    probe_timeout_s=0.8,
-    grace_s=0.4,
-    first_byte_timeout_s=0.3,
-    speak_idle_timeout_s=0.3,
-    speak_timeout_s=0.8,
-    cold_load_timeout_s=0.6,
+    probe_timeout_s=1.0,
+    grace_s=0.8,
+    first_byte_timeout_s=0.5,
+    speak_idle_timeout_s=0.5,
+    speak_timeout_s=1.0,
+    cold_load_timeout_s=0.8,
 )
 
 FILM = ToolSpec(

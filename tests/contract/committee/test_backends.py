@@ -36,7 +36,7 @@ from tests.fakes.openai import FakeOpenAI
 def request(text: str = "Hello", **options: Any) -> ChatRequest:
     options.setdefault("messages", (Message("user", text),))
     options.setdefault("context", StageContext("speak", text))
-    return ChatRequest(**{"total_s": 1.0, "first_byte_s": 0.3, "idle_s": 0.3, **options})
+    return ChatRequest(**{"total_s": 1.0, "first_byte_s": 0.4, "idle_s": 0.4, **options})
 
 
 def probe_request(text: str) -> ChatRequest:
