@@ -26,6 +26,7 @@ check: ## formatting, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python scripts/build_ui.py --check
 
 format: ## format the code
 	@scripts/setup.sh --dev

