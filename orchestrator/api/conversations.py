@@ -193,6 +193,7 @@ class _AnswerResponse(Response):
         )
 
     async def _save(self, turn: RunningTurn, answer: Answer) -> None:
+        await turn.settle()
         message = _stored_answer(turn, answer)
         if not message.content and not message.job_ids:
             return

@@ -100,8 +100,9 @@ class Turns:
         if request.tool_choice not in {"auto", "none", "required"} and not any(
             spec.name == request.tool_choice for spec in offered
         ):
-            raise BadRequest(f"tool_choice names {request.tool_choice[:100]!r}, which is not among the tools.",
-                             param="tool_choice")  # fmt: skip
+            raise BadRequest(
+                f"tool_choice names {request.tool_choice[:100]!r}, which is not among the tools.", param="tool_choice"
+            )
         return RunningTurn(self, request, caller, mode, offered)
 
     async def aclose(self, timeout_s: float = 5.0) -> None:
@@ -112,7 +113,7 @@ class Turns:
             task.cancel()
         await asyncio.gather(*self._effects, return_exceptions=True)
 
-    async def outlive(self, work: asyncio.Task[ToolResult]) -> ToolResult:
+    async def outlive(self, work: asyncio.Task[ToolOutcome]) -> ToolOutcome:
         """Wait for an effect that ends by itself even if the waiting is cancelled."""
         self._effects.add(work)
         work.add_done_callback(self._effects.discard)
@@ -160,6 +161,7 @@ class RunningTurn:
     acted: list[ActedCall] = field(default_factory=list)
     delivered: bool = False
     run: Run = field(default_factory=Run)
+    _calls: list[asyncio.Task[ToolOutcome]] = field(default_factory=list)
 
     def __enter__(self) -> RunningTurn:
         self.turns._active += 1
@@ -220,12 +222,22 @@ class RunningTurn:
         )
         return await asyncio.gather(*(self._act_once(call, context) for call in calls))
 
+    async def settle(self) -> None:
+        """Wait for calls that go on after the client has gone, so that `job_ids` is complete."""
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
     async def _act_once(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        work = asyncio.create_task(self.turns.tools.invoke(call.name, call.arguments, context))
-        result = await self.turns.outlive(work)
+        work = asyncio.create_task(self._invoke(call, context))
+        self._calls.append(work)
+        return await self.turns.outlive(work)
+
+    async def _invoke(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
+        result = await self.turns.tools.invoke(call.name, call.arguments, context)
         self.acted.append(ActedCall(call, result))
-        data = result.data | {"watch": [watch_url(self.caller.base_url, job_id) for job_id in result.job_ids]}
-        return ToolOutcome(call, data if result.job_ids else result.data or None, result.error)
+        data = dict(result.data)
+        if result.job_ids:
+            data["watch"] = [watch_url(self.caller.base_url, job_id) for job_id in result.job_ids]
+        return ToolOutcome(call, data or None, result.error)
 
     def section(self, finished: Finished, *, written: bool) -> str:
         """What the server appends; nothing to an answer that must be JSON or that hands calls to the client."""

@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from tests.api.conftest import Server
 from tests.api.test_chat_api import FILM_PLAN, FILM_PROMPT
 from tests.fakes.ollama import FakeOllama, Fault
@@ -90,6 +92,34 @@ async def test_what_was_said_is_kept_when_the_reader_goes_away(model_server: Ser
     assert kept[1]["finish_reason"] == "cancelled"
     assert len(kept[1]["job_ids"]) == 1
     await ollamas[0].until(lambda: ollamas[0].open == 0)
+    assert await model_server.job_count() == 1
+
+
+async def test_a_job_is_kept_though_the_reader_left_while_it_was_started(
+    model_server: Server, ollamas: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ollama in ollamas:
+        ollama.plan = FILM_PLAN
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    submit = model_server.jobs.submit
+
+    async def slow_submit(*args: Any, **options: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await submit(*args, **options)
+
+    monkeypatch.setattr(model_server.jobs, "submit", slow_submit)
+    conversation = await new_conversation(model_server)
+    url = f"{model_server.url}/api/conversations/{conversation}/messages"
+    response = await model_server.http.post(url, json={"content": FILM_PROMPT})
+    await asyncio.wait_for(asked.wait(), 5)
+    response.close()
+    await ollamas[0].until(lambda: ollamas[0].open == 0)
+    go_on.set()
+    async with asyncio.timeout(5):
+        while len(kept := await messages(model_server, conversation)) < 2:
+            await asyncio.sleep(0.01)
+    assert len(kept[1]["job_ids"]) == 1
     assert await model_server.job_count() == 1
 
 
