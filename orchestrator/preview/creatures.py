@@ -169,7 +169,7 @@ def _leg(
     thigh = smooth(
         [(x - 0.01, beast.belly - beast.girth * 0.45), hip, ((hip[0] * 2 + knee[0]) / 3, (hip[1] * 2 + knee[1]) / 3)]
     )
-    canvas.drawPath(thigh, brush.stroke(ink, beast.leg * (2.2 if hind else 1.8)))
+    canvas.drawPath(thigh, brush.stroke(mix(ink, "#000000", 0.12), beast.leg * (1.8 if hind else 1.4)))
     canvas.drawLine(
         foot[0], foot[1], foot[0] + 0.035, foot[1], brush.stroke(mix(beast.dark, "#000000", shade), beast.leg * 0.8)
     )

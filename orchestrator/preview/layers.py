@@ -112,7 +112,7 @@ class Stage:
 def stage_for(art: ShotArt, aspect: float) -> Stage:
     """Place the camera. Consecutive seeds give different heights and sides even for the same framing."""
     rng = random.Random(f"{art.seed}:stage")
-    unit = min(1.0, aspect / 1.35)
+    unit = min(1.0, math.pow(aspect / 1.35, 0.6))
     palette = palette_for(art.sky)
     horizon = _HORIZONS[art.framing] + rng.uniform(-0.045, 0.035)
     flip = rng.random() < 0.5

@@ -241,7 +241,7 @@ def _watercolor(color: RGB) -> RGB:
 
 
 def _noir(color: RGB) -> RGB:
-    grey = max(0.0, _contrast(saturate(color, 0.0), 1.35, 0.40)[0])
+    grey = max(0.0, _contrast(saturate(color, 0.0), 1.25, 0.36)[0]) ** 0.78
     return mix((grey * 0.97, grey * 0.99, grey * 1.04), "#0b0d12", 0.08)
 
 

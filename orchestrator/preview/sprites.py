@@ -243,7 +243,9 @@ def _ground_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, n
         facing = toward if sprite.motion == "cross" or rng.random() < 0.7 else -toward
         if subject.sprite == "lighthouse" and stage.art.terrain == "coast":
             out = 1 if stage.side > stage.aspect / 2 else -1
-            x, y = stage.side + 0.16 * out, stage.horizon - 0.125 * (0.85 + 0.2 * stage.zoom)
+            x = min(stage.aspect - 0.12, max(0.12, stage.side + 0.16 * out * stage.unit))
+            y = stage.horizon - 0.125 * (0.85 + 0.2 * stage.zoom)
+            size = min(size, (y - 0.05) / 1.02)
         spots.append(Spot(x, y, size * (1 - 0.62 * back), facing, _variant(rng, subject.pose), haze=0.22 * back))
     return sorted(spots, key=lambda spot: spot.y)
 
@@ -280,11 +282,13 @@ def _air_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, numb
                 _variant(rng, subject.pose),
             )
         ]
+    if subject.count <= 5 and sprite.height < 0.06:
+        size *= 2.4  # a few birds are the subject; a flock is weather
     spots = []
     for k in range(subject.count):
         near = ((k + 0.5) / subject.count) ** 1.6
         golden = (k * 0.618034 + rng.uniform(-0.05, 0.05)) % 1.0
-        x = stage.aspect * (-0.02 + 1.04 * golden)
+        x = stage.aspect * (0.16 + 0.68 * golden if subject.count <= 5 else -0.02 + 1.04 * golden)
         y = 0.10 + (low - 0.10) * ((k * 0.754878 + rng.uniform(-0.08, 0.08)) % 1.0) * (0.92 if under else 1.0)
         scale = 0.30 + 0.80 * near
         haze = (1 - near) * (0.45 if under else 0.32)

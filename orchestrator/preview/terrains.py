@@ -46,6 +46,7 @@ def ridge_plate(
     height: float,
     ink: Ink,
     haze: float,
+    foot: float = 0.07,
     rough: float = 0.48,
     scale: float = 1.0,
     blur: float = 0.0,
@@ -64,7 +65,7 @@ def ridge_plate(
         veil: list[Stop] = [(0, ink, 0.0), (1, ink, 0.85)]
         canvas.drawPath(shape, far.linear((0, base - height), (0, base + 0.02), veil))
 
-    return Plate(depth, base - height - 0.02, base + 0.07, paint, blur=blur)
+    return Plate(depth, base - height - 0.02, base + foot, paint, blur=blur)
 
 
 def far_blur(stage: Stage) -> float:
@@ -524,7 +525,7 @@ def _village(stage: Stage) -> Iterator[Layer]:
     else:
         yield from three_ridges(stage, "#5d7466", tall=0.8)
     yield ridge_plate(
-        stage, "hill0", depth=0.5, base=h + 0.05, height=0.10, ink=far_ink, haze=0.30, scale=0.8, rough=0.3
+        stage, "hill0", depth=0.5, base=h + 0.05, height=0.10, ink=far_ink, haze=0.30, scale=0.8, rough=0.3, foot=0.17
     )
     yield Plate(0.62, h - 0.22, h + 0.12, lambda canvas: _hamlet(canvas, stage, snowy))
     yield ridge_plate(
