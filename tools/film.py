@@ -152,6 +152,10 @@ class FilmRequest(BaseModel):
     def _check(self) -> Self:
         if self.film_id is None and not self.synopsis:
             raise ValueError("synopsis: say what the film is about")
+        if self.film_id is not None and self != FilmRequest.model_construct(film_id=self.film_id):
+            raise ValueError(
+                "film_id: stands alone; change an existing film with PATCH /films/{film_id}, then run it again"
+            )
         for name in ("width", "height"):
             if getattr(self, name) % 2:
                 raise ValueError(f"{name}: {getattr(self, name)} must be even")
@@ -295,10 +299,12 @@ def request_from(arguments: Mapping[str, Any], *, user_text: str, seed: int) -> 
     """
     try:
         given = canonical(arguments)
+        if "film_id" in given:
+            return FilmRequest.model_validate(given)
         stated = {name: value for name, value in parse_preferences(user_text).stated().items() if name != "subject"}
         if "width" in given or "height" in given:
             stated.pop("width", None), stated.pop("height", None)
-        if not given.get("synopsis") and "film_id" not in given:
+        if not given.get("synopsis"):
             given["synopsis"] = user_text[:_MAX_TEXT]
         given = {**stated, **given}
         given.setdefault("seed", derive_seed("tool", FILM_KIND, str(given.get("synopsis", "")), master=seed))

@@ -95,7 +95,7 @@ def _shot(
         start=sum(lengths[:index]),
         frames=frames,
         narration=scene.narration[position] if position < len(scene.narration) else "",
-        caption=scene.prompt,
+        caption=scene.prompt[:1].upper() + scene.prompt[1:],
         fade_in=fade if first or (position == 0 and animated) else 0,
         fade_out=fade if last or (position == count - 1 and animated) else 0,
         dsl=_dsl(scene, framing, move, float(rate), float(frames / rate), plan.style),

@@ -69,34 +69,31 @@ def film_kind(deps: FilmDeps) -> JobKind:
 async def _make(ctx: JobContext, deps: FilmDeps) -> dict[str, Any]:
     request = FilmRequest.model_validate(ctx.job.payload)
     film_id = request.film_id or ctx.job.id
-    if request.film_id is not None:
-        request = await _request_again(deps.store, request.film_id, ctx.job.owner)
-    work = deps.work_dir / str(ctx.job.id)
-    await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
+    work = deps.work_dir / f"{ctx.job.id}-{ctx.job.attempt}"
+    await asyncio.to_thread(_fresh_folder, work, str(ctx.job.id))
     try:
+        if request.film_id is not None:
+            request = await _request_again(deps.store, request.film_id, ctx.job.owner)
         async with Farm(deps.processes) as farm:
-            result = await _Film(ctx, deps, farm, request, film_id, work).make()
+            return await _Film(ctx, deps, farm, request, film_id, work).make()
     except TaskFailed as error:
-        await _give_up(deps, film_id, ctx.job.owner, work)
         raise JobFailed("render_failed", str(error)) from error
-    except JobFailed:
-        await _give_up(deps, film_id, ctx.job.owner, work)
-        raise
-    await asyncio.to_thread(shutil.rmtree, work, True)
-    return result
+    except NotFound as error:
+        raise JobFailed("not_found", error.message) from error
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, True)
 
 
-async def _give_up(deps: FilmDeps, film_id: UUID, owner: str, work: Path) -> None:
-    await deps.store.finish(film_id, owner=owner, succeeded=False)
-    await asyncio.to_thread(shutil.rmtree, work, True)
+def _fresh_folder(work: Path, job_id: str) -> None:
+    """An empty scratch folder; what earlier attempts left behind when they were killed goes."""
+    for old in work.parent.glob(f"{job_id}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    work.mkdir(parents=True)
 
 
 async def _request_again(store: FilmStore, film_id: UUID, owner: str) -> FilmRequest:
     """What an existing film was asked with, and what PATCH changed since."""
-    try:
-        asked, metadata = await store.request_of(film_id, owner=owner)
-    except NotFound as error:
-        raise JobFailed("not_found", error.message) from error
+    asked, metadata = await store.request_of(film_id, owner=owner)
     known = set(FilmRequest.model_fields) - {"film_id", "seed", "synopsis"}
     return FilmRequest.model_validate({**asked, **{key: metadata[key] for key in known & set(metadata)}})
 
@@ -499,7 +496,6 @@ class _Film:
                 own = [self._link(segments[shot.id]) for shot in shots if shot.scene_id == scene.id]
                 await self._store.save_scene_assets(self._film_id, scene.id, {"segments": own})
             await self._store.save_manifest(self._film_id, "export", result, owner=self._owner, job_id=self._job_id)
-            await self._store.finish(self._film_id, owner=self._owner, succeeded=True)
             return result
 
         return await self._ctx.stage("export", inputs, run)

@@ -1,4 +1,7 @@
-"""Films in Postgres: what was planned, drawn and measured, and what a client changes about it."""
+"""Films in Postgres: what was planned, drawn and measured, and what a client changes about it.
+
+A film's status is that of the job that made it last; it is not kept a second time.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,6 @@ class FilmStore:
         """Create the film, or take up an existing one of this owner. Raises NotFound for somebody else's."""
         if await self._db.fetchval(_SQL["begin"], film_id, owner, title, synopsis, request, job_id) is None:
             raise _no("film")
-
-    async def finish(self, film_id: UUID, *, owner: str, succeeded: bool) -> None:
-        await self._db.execute(_SQL["finish"], film_id, owner, "succeeded" if succeeded else "failed")
 
     async def save_plan(self, film_id: UUID, plan: Plan, *, owner: str, job_id: UUID) -> None:
         """The manifests `plan`, `scenes` and `characters`. A character that exists keeps what was edited."""

@@ -1,19 +1,20 @@
 -- name: begin
-insert into films (id, owner, title, synopsis, request, status, job_id)
-values ($1, $2, $3, $4, $5, 'running', $6)
+insert into films (id, owner, title, synopsis, request, job_id)
+values ($1, $2, $3, $4, $5, $6)
 on conflict (id) do update
-set status = 'running', job_id = excluded.job_id, request = excluded.request, updated_at = now()
+set job_id = excluded.job_id, request = excluded.request, updated_at = now()
 where films.owner = excluded.owner
 returning id
 
--- name: finish
-update films set status = $3, updated_at = now() where id = $1 and owner = $2
-
 -- name: get
-select * from films where id = $1 and owner = $2
+select f.*, coalesce(j.status, 'planned') as status
+from films f left join jobs j on j.id = f.job_id
+where f.id = $1 and f.owner = $2
 
 -- name: list
-select * from films where owner = $1 order by updated_at desc, id desc limit $2 offset $3
+select f.*, coalesce(j.status, 'planned') as status
+from films f left join jobs j on j.id = f.job_id
+where f.owner = $1 order by f.updated_at desc, f.id desc limit $2 offset $3
 
 -- name: count
 select count(*) from films where owner = $1

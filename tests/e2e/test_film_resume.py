@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from orchestrator.artifacts import ArtifactStore
@@ -73,6 +74,7 @@ async def test_a_film_survives_kill_9(moment: str, db: Database, tmp_path: Path)
     async with film_worker(db.dsn, tmp_path, dies_at=moment) as doomed:
         async with asyncio.timeout(60):
             assert await doomed.wait() == -signal.SIGKILL
+    await _wait_for_its_children(doomed.pid)
     before = {stage["stage"]: stage for stage in await store.stages(job.id)}
     assert moment not in before
     async with film_worker(db.dsn, tmp_path):
@@ -87,6 +89,16 @@ async def test_a_film_survives_kill_9(moment: str, db: Database, tmp_path: Path)
     assert drawn["panel S01_SH01.png"] == 1
     await _check_artifacts(db, tmp_path, final)
     assert list((tmp_path / "work").iterdir()) == []
+
+
+async def _wait_for_its_children(pid: int) -> None:
+    """The kernel ends the render processes of a killed worker; nothing else could."""
+    async with asyncio.timeout(5):
+        while any(
+            command[1:] == ["-m", "orchestrator.films.process", str(pid)]
+            for command in (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+        ):
+            await asyncio.sleep(0.02)
 
 
 async def _check_artifacts(db: Database, folder: Path, job: Job) -> None:

@@ -7,7 +7,7 @@ create table films (
     -- What was asked for, in full; `metadata` holds what PATCH changed since and anything a client wants to keep.
     request jsonb not null default '{}'::jsonb,
     metadata jsonb not null default '{}'::jsonb,
-    status text not null default 'planned' check (status in ('planned', 'running', 'succeeded', 'failed')),
+    -- The job that made it last; its status is the film's.
     job_id uuid references jobs (id) on delete set null,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()

@@ -126,6 +126,14 @@ def test_a_payload_that_says_nothing_is_refused(payload: dict[str, Any]) -> None
         FilmRequest.model_validate(payload)
 
 
+def test_an_existing_film_is_named_alone() -> None:
+    film_id = "0190f5fe-0000-7000-8000-000000000001"
+    request = FilmRequest.model_validate({"film_id": film_id})
+    assert FilmRequest.model_validate(request.model_dump(mode="json")) == request
+    with pytest.raises(ValidationError, match="PATCH"):
+        FilmRequest.model_validate({"film_id": film_id, "fps": 24})
+
+
 def test_the_estimate_grows_with_the_film() -> None:
     small = FilmRequest.model_validate({"prompt": "whales", "duration": 10, "res": "720p"})
     large = FilmRequest.model_validate({"prompt": "whales", "duration": 180, "res": "4K", "fps": 60})
