@@ -191,16 +191,24 @@ def _tell(outcome: ToolOutcome) -> str:
     if outcome.error is not None:
         return f"`{name}` failed: {outcome.error}"
     data = outcome.data or {}
+    if name == "film_run" and "title" in data:
+        return _tell_of_film(data)
+    head = "I started the picture. It runs as a job:" if name == "image_generate" else f"`{name}` answered:"
     lines = [
         f"- {key}: `{value}`" for key, value in data.items() if isinstance(value, str | int | float) and value != ""
     ]
-    started = name in {"film_run", "image_generate"}
-    head = (
-        f"I started `{name}` for you. It runs as a job; this is what it is called:"
-        if started
-        else f"`{name}` answered:"
-    )
     return "\n".join([head, "", *lines[:12]]) if lines else head
+
+
+def _tell_of_film(data: Mapping[str, Any]) -> str:
+    facts = [f"{data['duration_s']:g} seconds"] if "duration_s" in data else []
+    facts += [str(data["resolution"])] if "resolution" in data else []
+    facts += [f"{data['fps']:g} frames a second"] if "fps" in data else []
+    sentences = [f"I started the film **{data['title']}**" + (f": {', '.join(facts)}." if facts else ".")]
+    if estimate_s := data.get("estimate_s"):
+        minutes = round(estimate_s / 60)
+        sentences.append(f"It should be ready in about {f'{minutes} minutes' if minutes > 1 else 'a minute'}.")
+    return " ".join([*sentences, str(data.get("note", ""))]).strip()
 
 
 def _fill(rule: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> Any:
