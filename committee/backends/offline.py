@@ -193,7 +193,8 @@ def _tell(outcome: ToolOutcome) -> str:
     data = outcome.data or {}
     if name == "film_run" and "title" in data:
         return _tell_of_film(data)
-    head = "I started the picture. It runs as a job:" if name == "image_generate" else f"`{name}` answered:"
+    started = name in {"film_run", "image_generate"}
+    head = f"I started `{name}` for you. It runs as a job:" if started else f"`{name}` answered:"
     lines = [
         f"- {key}: `{value}`" for key, value in data.items() if isinstance(value, str | int | float) and value != ""
     ]
