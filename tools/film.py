@@ -42,7 +42,7 @@ _MAX_TEXT = 20_000
 _TITLE_CHARS = 48
 
 # Measured on a two-core server: drawing and encoding one pixel, and building the plates and the board of one shot.
-_CPU_S_PER_PIXEL = 3.6e-8
+_CPU_S_PER_PIXEL = 4.2e-8
 _CPU_S_PER_SHOT = 1.6
 _QUALITY_COST = {"draft": 0.75, "standard": 1.0, "high": 1.6}
 
