@@ -133,8 +133,8 @@ def castle(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:
         for k in range(2):
             y = -tall * (0.80 - 0.3 * k)
             canvas.drawRoundRect(skia.Rect(x - 0.014, y, x + 0.014, y + 0.05), 0.012, 0.012, _pane(brush, lit))
-    gate = skia.RRect.MakeRectXY(skia.Rect(-0.08, -0.22, 0.08, 0.1), 0.08, 0.08)
-    canvas.drawRRect(gate, brush.fill("#2a2228"))
+    canvas.drawRect(skia.Rect(-0.08, -0.14, 0.08, 0), brush.fill("#2a2228"))
+    canvas.drawCircle(0, -0.14, 0.08, brush.fill("#2a2228"))
 
 
 def windmill(canvas: skia.Canvas, brush: Brush, t: float, v: Variant) -> None:

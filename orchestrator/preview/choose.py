@@ -237,6 +237,8 @@ def choose_art(
     if board and not (reading.skies or around.skies or time_of_day):
         sky = random.Random(f"{context or text}:hour").choice(_BOARD_SKIES)  # one hour for the whole film
     terrain = _fit_terrain(terrain, sky, subjects)
+    if terrain == "mountains" and "snow" in reading.atmospheres:
+        terrain = "snow"  # its plates show mountains too
     chosen_mood = _named(mood, lexicon.MOODS, MOODS) or _first(reading.moods, around.moods) or "neutral"
     chosen_style = _named(style, lexicon.STYLES, STYLES) or _first(reading.styles, around.styles) or "illustration"
     art = ShotArt(

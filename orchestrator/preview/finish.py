@@ -12,7 +12,15 @@ from orchestrator.preview.layers import Stage
 
 _GRAIN_STYLES = {"noir": 9.0, "retro": 7.0}
 _PAPER_STYLES = {"watercolor": 9.0, "pastel": 4.0, "storyboard": 4.0}
-_VIGNETTE = {"noir": 0.45, "retro": 0.42, "watercolor": 0.0, "pastel": 0.10, "minimal": 0.0, "anime": 0.18}
+_VIGNETTE = {
+    "noir": 0.45,
+    "retro": 0.42,
+    "watercolor": 0.0,
+    "pastel": 0.10,
+    "minimal": 0.0,
+    "anime": 0.18,
+    "storyboard": 0.16,
+}
 
 
 @dataclass(frozen=True)

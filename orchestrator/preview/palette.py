@@ -76,7 +76,7 @@ PALETTES: dict[str, Palette] = {
         water=("#f39a5f", "#2c2150"),
         stars=0.7,
         lamps=True,
-        cloud_cover=0.5,
+        cloud_cover=0.42,
     ),
     "dawn": Palette(
         sky=("#30406f", "#6d6a9c", "#d58fa0", "#f9bd9a", "#ffeac2"),

@@ -20,14 +20,17 @@ def compose(stage: Stage) -> list[Layer]:
     behind, before = subject_layers(stage)
     if stage.art.board:
         behind = [*board_layers(stage), *behind]
+    indoors = stage.art.terrain in ("room", "diner")
+    weather = list(air_layers(stage))
     return [
         *sky_layers(stage),
+        *(weather if indoors else []),  # it rains behind the window
         *_terrain(stage),
         *haze_layers(stage),
         *behind,
         *foreground_layers(stage),
         *before,
-        *air_layers(stage),
+        *([] if indoors else weather),
     ]
 
 

@@ -216,11 +216,21 @@ def _paint_clouds(canvas: skia.Canvas, stage: Stage, plane: int, bottom: float) 
     body = _smoothstep(0.0, 1.5 if plane == 0 or cover > 0.8 else 0.85, noise - threshold)
     fade = _smoothstep(0.0, 0.10, 1.0 - v) * (0.55 + 0.45 * v if plane else 1.0 - 0.35 * v)
     strength = (0.42, 0.80)[plane] if cover < 0.8 else (0.9, 0.88)[plane]
+    if stage.palette.sun_height >= 0:
+        fade = fade * (1 - 0.8 * _near_sun(stage, rows, cols, left, right, bottom))
     light = _cloud_light(stage, noise, rows, cols, left, right, bottom)
     lit, shade = (np.array(_graded(stage.brush, ink), np.float32) for ink in _cloud_inks(stage))
     color = shade + (lit - shade) * light[..., None]
     image = to_image(color, np.asarray(body * fade * strength, np.float32))
     canvas.drawImageRect(image, skia.Rect(left, -0.12, right, bottom), _CUBIC)
+
+
+def _near_sun(stage: Stage, rows: int, cols: int, left: float, right: float, bottom: float) -> Field:
+    """1 at the sun, fading to 0 about two discs away: cloud in front of it would only look like dirt."""
+    y = np.linspace(-0.12, bottom, rows, dtype=np.float32)[:, None]
+    x = np.linspace(left, right, cols, dtype=np.float32)[None, :]
+    sun_x, sun_y = stage.sun
+    return np.asarray(np.exp(-((x - sun_x) ** 2 + (y - sun_y) ** 2) / 0.022), np.float32)
 
 
 def _cloud_inks(stage: Stage) -> tuple[Ink, Ink]:

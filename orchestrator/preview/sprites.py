@@ -235,11 +235,12 @@ def _ground_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, n
     size *= min(1.0, max(0.3, limit))
     for k in range(subject.count):
         back = 0.0 if k == 0 else rng.uniform(0.12, 0.62)
-        offset = number * 0.24 + 0.10 * sprite.width * (k > 0)
+        offset = number * (0.26 + 0.5 * size * sprite.width)
         x = stage.side + toward * offset * stage.unit
         if k:
             x += (1 if k % 2 else -1) * ((k + 1) // 2) * size * max(0.55, sprite.width) * rng.uniform(0.75, 1.05)
-        y = stage.ground - back * (stage.ground - stage.horizon) * 0.8
+        far = 0.5 if sprite.motion == "still" and len(stage.art.subjects) > 1 else 0.8 * back
+        y = stage.ground - far * (stage.ground - stage.horizon)
         facing = toward if sprite.motion == "cross" or rng.random() < 0.7 else -toward
         if subject.sprite == "lighthouse" and stage.art.terrain == "coast":
             out = 1 if stage.side > stage.aspect / 2 else -1

@@ -55,9 +55,8 @@ def ridge_plate(
 
     def paint(canvas: skia.Canvas) -> None:
         left, right = stage.span(depth)
-        crest = [
-            (x, base - height * (0.25 + 0.75 * v)) for x, v in ridge_line(stage, name, (left, right), rough, scale)
-        ]
+        line = ridge_line(stage, name, (left, right), rough, scale)
+        crest = [(x, base - height * (0.25 + 0.75 * v) * _sun_gap(stage, x)) for x, v in line]
         shape = outline([*crest, (right, base + 0.3), (left, base + 0.3)])
         near, far = stage.brush.lit(haze * 0.82), stage.brush.lit(min(1.0, haze + 0.16))
         colors: list[Stop] = [(0, ink, 1), (1, ink, 1)]
@@ -66,6 +65,13 @@ def ridge_plate(
         canvas.drawPath(shape, far.linear((0, base - height), (0, base + 0.02), veil))
 
     return Plate(depth, base - height - 0.02, base + foot, paint, blur=blur)
+
+
+def _sun_gap(stage: Stage, x: float) -> float:
+    """Ridges dip where a low sun stands, so that it is seen."""
+    if not 0 <= stage.palette.sun_height < 0.1:
+        return 1.0
+    return 1.0 - 0.62 * math.exp(-(((x - stage.sun[0]) / 0.24) ** 2))
 
 
 def far_blur(stage: Stage) -> float:
