@@ -24,7 +24,8 @@ _lock = threading.Lock()
 @lru_cache(maxsize=8)
 def _typeface(family: str) -> skia.Typeface:
     with _lock:
-        return skia.Typeface.MakeFromFile(str(_FONTS / _FILES[family]))
+        # an empty manager: reading our own files must not wake the system's font configuration
+        return skia.FontMgr.New_Custom_Empty().makeFromFile(str(_FONTS / _FILES[family]))
 
 
 @lru_cache(maxsize=512)
