@@ -24,8 +24,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_variables_from_outside() -> Iterator[None]:
-    """Whatever the developer has set for a server of their own must not reach the tests' servers."""
+def nothing_from_outside() -> Iterator[None]:
+    """What the developer has set for a server of their own, by variable or `.env`, must not reach the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for group in _Group.__subclasses__():
             for name, field in group.model_fields.items():
@@ -33,7 +33,9 @@ def no_variables_from_outside() -> Iterator[None]:
                 names = alias.choices if isinstance(alias, AliasChoices) else [name.upper()]
                 for variable in names:
                     patch.delenv(str(variable), raising=False)
-        yield
+        with tempfile.TemporaryDirectory(prefix="committee-tests-") as elsewhere:
+            patch.chdir(elsewhere)  # away from a `.env` in the checkout
+            yield
 
 
 @pytest.fixture

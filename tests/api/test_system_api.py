@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from typing import Any
 
@@ -14,6 +12,7 @@ from orchestrator.api.system import config_hash
 from orchestrator.db.embedded import EmbeddedPostgres
 from orchestrator.settings import CommitteeSettings, ServerSettings, Settings, ToolSettings
 from tests.api.conftest import Server, StartServer
+from tests.fakes.frozen import frozen
 from tests.fakes.ollama import FakeOllama
 
 Pair = tuple[FakeOllama, FakeOllama]
@@ -52,10 +51,7 @@ async def test_film_enabled_follows_the_setting(start_server: StartServer) -> No
 
 async def test_healthz_is_quick_when_the_database_is_frozen(server: Server, postgres: EmbeddedPostgres) -> None:
     assert (await server.get("/healthz"))[0] == 200
-    pids = [int(row["pid"]) for row in await server.db.fetch("select pid from pg_stat_activity where pid is not null")]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(postgres):
         deadline = time.monotonic() + 10
         while True:
             began = time.perf_counter()
@@ -67,9 +63,6 @@ async def test_healthz_is_quick_when_the_database_is_frozen(server: Server, post
         assert status == 503
         assert body["ok"] is False
         assert body["database"]["ok"] is False
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def test_capabilities(server: Server) -> None:  # C105 C106 C107

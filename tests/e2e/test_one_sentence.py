@@ -44,7 +44,7 @@ def test_one_sentence_becomes_a_film_and_nothing_stays_behind(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "film", SENTENCE],
         env=_environment(data_dir),
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=280,

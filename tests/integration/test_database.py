@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import asyncpg
-import psutil
 import pytest
 
 from orchestrator.db.embedded import EmbeddedPostgres
 from orchestrator.db.listener import Listener
 from orchestrator.db.pool import Database
 from orchestrator.errors import BadRequest, DatabaseUnavailable, NotFound
-
-
-@contextmanager
-def frozen(server: EmbeddedPostgres) -> Iterator[None]:
-    """The whole server stopped in the middle of whatever it was doing."""
-    assert server.pid is not None
-    root = psutil.Process(server.pid)
-    family = [root, *root.children(recursive=True)]
-    for process in family:
-        os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in family:
-            if process.is_running():
-                os.kill(process.pid, signal.SIGCONT)
+from tests.fakes.frozen import frozen
 
 
 async def test_json_columns_are_objects_both_ways(db: Database) -> None:
