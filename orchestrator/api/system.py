@@ -35,26 +35,35 @@ T = TypeVar("T")
 FILM_VERSION = "2.0.0"
 _LOOK_S = 0.08
 _DB_FRESH_S = 1.0
+_OVERDUE_S = 2.0
 _MEMBERS_FRESH_S = 5.0
 
 
 class Glance(Generic[T]):
-    """The latest result of a check that may hang: looking at it never takes longer than asked."""
+    """The latest result of a check that may hang: looking at it never takes longer than asked.
+
+    It holds as long as the last check succeeded and the one under way is not overdue: a busy machine answers late
+    now and then, and that is no outage.
+    """
 
     def __init__(self, check: Callable[[], Awaitable[T]], fresh_s: float) -> None:
         self._check = check
         self._fresh_s = fresh_s
         self._value: T | None = None
-        self._at = float("-inf")
+        self._failed = False
+        self._began = self._ended = float("-inf")
         self._running: asyncio.Task[None] | None = None
 
     async def look(self, wait_s: float) -> tuple[T | None, bool]:
-        """The latest value (None: none yet), and whether it is fresh."""
-        if time.monotonic() - self._at > self._fresh_s:
-            if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._refresh())
+        """The latest value (None: none yet), and whether it holds."""
+        idle = self._running is None or self._running.done()
+        if idle and time.monotonic() - self._ended > self._fresh_s:
+            self._began = time.monotonic()
+            self._running = asyncio.create_task(self._refresh())
+        if self._running is not None:
             await asyncio.wait({self._running}, timeout=wait_s)
-        return self._value, time.monotonic() - self._at <= self._fresh_s
+        overdue = self._began > self._ended and time.monotonic() - self._began > _OVERDUE_S
+        return self._value, not self._failed and not overdue
 
     async def aclose(self) -> None:
         if self._running is not None:
@@ -64,9 +73,12 @@ class Glance(Generic[T]):
     async def _refresh(self) -> None:
         try:
             self._value = await self._check()
-            self._at = time.monotonic()
+            self._failed = False
         except OrchestratorError as error:
+            self._failed = True
             log.warning("a health check failed", extra={"code": error.code})
+        finally:
+            self._ended = time.monotonic()
 
 
 class System:
