@@ -15,6 +15,7 @@ POLICY = (
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {"content-security-policy": POLICY}
+_METHODS = ["GET", "HEAD"]
 _NOT_BUILT = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Committee</title></head><body>
 <h1>The server runs; its chat page has not been built.</h1>
 <p>Build it with <code>make setup</code> and reload. The API is here all the same: <code>/v1/chat/completions</code>,
@@ -27,20 +28,20 @@ def page_router(folder: Path = BUILT_PAGE) -> APIRouter:
     """The page and its files."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
-    @router.get("/index.html")
+    @router.api_route("/", methods=_METHODS)
+    @router.api_route("/index.html", methods=_METHODS)
     async def index() -> Response:
         page = folder / "index.html"
         if not page.is_file():
             return HTMLResponse(_NOT_BUILT, headers=_HEADERS)
         return FileResponse(page, headers=_HEADERS | {"cache-control": "no-cache"})
 
-    @router.get("/assets/{name}")
+    @router.api_route("/assets/{name}", methods=_METHODS)
     async def asset(name: str) -> Response:
         # Built names carry a hash of the content.
         return _file(folder / "assets", name, "public, max-age=31536000, immutable")
 
-    @router.get("/{name}", name="favicon")
+    @router.api_route("/{name}", methods=_METHODS, name="favicon")
     async def favicon(name: str) -> Response:
         if name not in {"favicon.svg", "favicon.ico", "favicon.png"}:
             raise NotFound("There is no such route.")

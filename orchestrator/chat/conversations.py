@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,7 +87,7 @@ class ConversationStore:
 
     async def add(self, conversation_id: UUID, message: StoredMessage, *, owner: str) -> None:
         """Append a message. The first thing the user says becomes the title of a conversation that has none."""
-        title = " ".join(message.content.split())[:_TITLE_CHARS] if message.role == "user" else ""
+        title = _title(message.content) if message.role == "user" else ""
         meta = {"finish_reason": message.finish_reason, "committee": message.committee}
         async with self._db.transaction() as connection:
             if await connection.fetchval(_SQL["touch"], conversation_id, owner, title) is None:
@@ -106,6 +107,11 @@ class ConversationStore:
     async def _check(self, conversation_id: UUID, owner: str) -> None:
         if await self._db.fetchval(_SQL["exists"], conversation_id, owner) is None:
             raise _no_such_conversation()
+
+
+def _title(text: str) -> str:
+    """The beginning of `text` on one line, cut between words."""
+    return textwrap.shorten(text, _TITLE_CHARS, placeholder="…") or text.strip()[:_TITLE_CHARS]
 
 
 def _no_such_conversation() -> NotFound:
