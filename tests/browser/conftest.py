@@ -1,4 +1,4 @@
-"""A real Chromium, one for the session, and a page that notices what a strict page must never do."""
+"""A real Chromium, one for each file, and a page that notices what a strict page must never do."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def built_page() -> None:
         missing(f"the page cannot be built: {done.stdout}{done.stderr}")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's loop runs in the main thread as long as it is open, and every asyncio test of
+# another folder would fail beside it.
+@pytest.fixture(scope="module")
 def browser(built_page: None) -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if executable is None:
@@ -53,6 +55,13 @@ def browser(built_page: None) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield chromium
         chromium.close()
+
+
+def wait_until_playable(page: Page) -> None:
+    """Wait for the video's metadata. `wait_for_function` polls with `eval`, which the page's policy rightly refuses."""
+    page.locator("video").evaluate(
+        "(video) => video.readyState >= 1 || new Promise((done) => video.addEventListener('loadedmetadata', done))"
+    )
 
 
 def missing(what: str) -> None:

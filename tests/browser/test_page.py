@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, wait_until_playable
 from tests.browser.page_server import BREAK, Hold, PageServer, chunk
 
 pytestmark = pytest.mark.browser
@@ -134,7 +134,7 @@ def test_a_film_is_followed_to_its_end(page: Page, server: PageServer, film_resu
     server.push(job_id, "succeeded", status="succeeded", stage="export", progress=1.0, result=film_result)
     video = card.locator("video")
     expect(video).to_have_attribute("src", "/artifacts/butterflies.mp4")
-    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    wait_until_playable(page)
     assert page.evaluate("document.querySelector('video').duration") == pytest.approx(2.0, abs=0.1)
     expect(card.locator(".pictures img")).to_have_count(5)
     assert page.evaluate("[...document.querySelectorAll('.pictures img')].every((image) => image.naturalWidth > 0)")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import ROOT, wait_until_playable
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -68,7 +68,7 @@ def test_a_sentence_becomes_a_film_that_plays(page: Page, context: BrowserContex
     page.reload()
     expect(card.locator(".pictures img").first).to_be_visible(timeout=90_000)
     expect(card.locator("video")).to_be_visible(timeout=120_000)
-    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    wait_until_playable(page)
     assert page.evaluate("document.querySelector('video').duration") == pytest.approx(6.0, abs=0.1)
     expect(card).to_contain_text("320 × 180")
     expect(card).to_contain_text("renderer: procedural-preview")
