@@ -50,6 +50,7 @@ def main() -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Instead of HOST.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of PORT.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop with the process of this pid.")] = None,
 ) -> None:
     """Serve the API and the chat page, with one worker as a child process."""
     from orchestrator.cli.serve import serve as run
@@ -57,7 +58,7 @@ def serve(
     settings = _settings()
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings.server = settings.server.model_copy(update=changes)
-    raise SystemExit(run(settings))
+    raise SystemExit(run(settings, parent=parent))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -54,8 +55,10 @@ def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path |
     console.print(
         f"[bold green]“{escape(title)}”[/]  {master['duration_s']:g} s, {master['width']}x{master['height']},"
         f" {master['fps']:g} frames/s, {master['bytes'] / 1e6:.1f} MB"
-        f"  ({job.result.get('renderer')}, fidelity: {job.result.get('fidelity')})"
+        f"  ({job.result.get('renderer')}, fidelity: {job.result.get('fidelity')})",
+        soft_wrap=True,
     )
+    console.print(f"Storyboard, timeline and quality report: make run, then {settings.server.base_url}/#/jobs/{job.id}")
     console.print(target.resolve().as_uri(), soft_wrap=True)
     return 0
 
@@ -83,6 +86,7 @@ def _temporary_server(settings: Settings, console: Console) -> Iterator[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"Starting a server on http://127.0.0.1:{port} (log: {log})")
     command = [sys.executable, "-m", "orchestrator.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--parent", str(os.getpid())]
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:

@@ -43,8 +43,13 @@ _DRAIN_S = 20.0
 _MAX_RESTART_DELAY_S = 5.0
 
 
-def serve(settings: Settings) -> int:
-    """Run until SIGTERM or Ctrl-C. Raises ConfigurationError with one clear line when it cannot work."""
+def serve(settings: Settings, *, parent: int | None = None) -> int:
+    """Run until SIGTERM, Ctrl-C, or the end of `parent`.
+
+    Raises ConfigurationError with one clear line when it cannot work.
+    """
+    if parent is not None:
+        set_parent_death_signal(signal.SIGTERM, parent=parent)
     check_bind(settings.server)
     _start_logging(settings)
     listener = _listen(settings.server.host, settings.server.port)
