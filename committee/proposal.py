@@ -34,7 +34,7 @@ _LINE_CHARS = 300
 _KEY_CHARS = 200
 
 _ACTIONS = ("answer", "call", "clarify", "decline")
-_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_FENCE = re.compile(r"```[a-zA-Z]*[^\S\n]*\n")
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
@@ -131,9 +131,7 @@ def _decode(text: str) -> tuple[dict[str, Any], bool, bool]:
     """The object in `text`, whether it had to be repaired, and whether its end is missing."""
     if len(text) > MAX_CHARS:
         raise AnswerTooLarge(f"The plan has {len(text)} characters; {MAX_CHARS} are allowed.")
-    text = _THOUGHTS.sub("", text.lstrip("\ufeff"))
-    if fenced := _FENCE.match(text):
-        text = fenced[1]
+    text = _unfenced(_THOUGHTS.sub("", text.lstrip("\ufeff")))
     if not text.strip():
         raise BadAnswer("The plan is empty.")
     try:
@@ -145,6 +143,18 @@ def _decode(text: str) -> tuple[dict[str, Any], bool, bool]:
     if not isinstance(value, dict) or not _plain(value):
         raise BadAnswer("The plan is not a JSON object.")
     return value, repaired, cut
+
+
+def _unfenced(text: str) -> str:
+    """What stands inside a Markdown fence that encloses all of `text`.
+
+    Not one pattern: a model that gets lost writes thousands of newlines, over which a lazy match goes back and forth.
+    """
+    inner = text.strip()
+    opening = _FENCE.match(inner)
+    if opening is None or not inner.endswith("```", opening.end()):
+        return text
+    return inner[opening.end() : -3]
 
 
 def _repair(text: str) -> tuple[Any, bool]:

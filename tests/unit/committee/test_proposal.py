@@ -50,6 +50,7 @@ def test_a_plan_and_its_tool_calls_are_read() -> None:  # C032
     "text",
     [
         "```json\n" + plan() + "\n```",
+        "\n ``` \n" + plan() + "```  \n",
         "<think>Let me see {not json}</think>\n" + plan(),
         "\ufeff" + plan(),
         "Here is the plan:\n" + plan() + "\nDone.",
@@ -185,6 +186,14 @@ def test_no_text_keeps_the_parser_busy(piece: str) -> None:
     text = '{"action":"answer",' + piece * (16_000 // len(piece))
     started = time.perf_counter()
     with contextlib.suppress(BadAnswer, AnswerTooLarge):
+        parse(text, [FILM])
+    assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize("text", ["```\n" + "\n" * 3_000, "```json" + " \n" * 1_500 + "{", "<think>" * 9_000])
+def test_a_model_that_gets_lost_does_not_stop_the_server(text: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(BadAnswer):
         parse(text, [FILM])
     assert time.perf_counter() - started < 0.5
 
