@@ -109,7 +109,7 @@ _STYLES = (
     re.compile(
         rf"\b({_STYLE_WORDS})(?:[\s-]+style)?(?=\s+{_FILM_NOUN}\b|\s*[,.;]|\s*$|\s+(?:look|style))", re.IGNORECASE
     ),
-    re.compile(r"\b([\w-]+)[\s-]style\b", re.IGNORECASE),
+    re.compile(r"\b([\w-]{1,40})[\s-]style\b", re.IGNORECASE),
 )
 
 _WITH = r"(?:with|add|include|and|plus|use|using)"
@@ -169,6 +169,8 @@ _LONGEST_GUESS_S = 3600.0
 
 # A pasted book states its preferences in its first pages; reading on would only cost time.
 _MAX_READ = 4_000
+# A single field, such as a length, is a few words.
+_MAX_FIELD = 200
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,8 @@ class _Reader:
 
 def parse_preferences(text: str) -> Preferences:
     """Read every preference that `text` states. Never raises: impossible values are for the request to refuse."""
-    reader = _Reader(text[:_MAX_READ].replace("\u00a0", " "))
+    # Two blanks in a row mark a finding that was taken out; a text's own would also make every pattern search long.
+    reader = _Reader(re.sub(r"\n+", "\n", re.sub(r"[^\S\n]+", " ", text[:_MAX_READ])))
     title = _take_title(reader)
     duration_s = _take_duration(reader)
     width, height = _take_size(reader)
@@ -265,7 +268,7 @@ def parse_duration(value: object) -> float:
 
 
 def _duration_from_text(text: str) -> float:
-    stripped = text.strip()
+    stripped = _field(text)
     if re.fullmatch(r"[+-]?\d{1,12}(?:\.\d+)?", stripped):
         return float(stripped)
     if clock := re.fullmatch(r"(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d(?:\.\d+)?)", stripped):
@@ -284,15 +287,21 @@ def parse_resolution(value: object) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2 and all(type(side) is int for side in value):
         return int(value[0]), int(value[1])
     if isinstance(value, str):
-        text = value.strip().lower()
+        text = _field(value).lower()
         if size := _SIZE.fullmatch(text):
             return int(size.group(1)), int(size.group(2))
         if (key := re.sub(r"[\s-]+", " ", text)) in RESOLUTIONS or (key := text.replace(" ", "")) in RESOLUTIONS:
             return RESOLUTIONS[key]
-        width, height = _take_size(_Reader(value))
+        width, height = _take_size(_Reader(text))
         if width and height:
             return width, height
     raise ValueError(f"{str(value)[:40]!r} is not a resolution; use e.g. '4K', '1080p' or '1280x720'")
+
+
+def _field(text: str) -> str:
+    if len(text) > _MAX_FIELD:
+        raise ValueError(f"{text[:40]!r}… is too long")
+    return text.strip()
 
 
 def parse_rate(value: object) -> float:
@@ -301,7 +310,9 @@ def parse_rate(value: object) -> float:
     Raises ValueError for anything that is not a whole or an NTSC rate.
     """
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d+)?)(?:\s*/\s*([1-9]\d{0,4}))?\s*(?:fps|hz)?\s*", value, re.IGNORECASE)
+        match = re.fullmatch(
+            r"\s*(\d{1,6}(?:\.\d+)?)(?:\s*/\s*([1-9]\d{0,4}))?\s*(?:fps|hz)?\s*", _field(value), re.IGNORECASE
+        )
         if not match:
             raise ValueError(f"{value[:40]!r} is not a frame rate; use e.g. 24, 60 or 29.97")
         number = float(match.group(1)) / int(match.group(2) or 1)
@@ -444,7 +455,8 @@ def _rate_or_none(text: str) -> float | None:
         return parse_rate(text)
     except ValueError:
         # "12.7 fps" is stated all the same; the request refuses it with a precise message.
-        return float(Fraction(text)) if "/" not in text or not text.endswith("/0") else None
+        number, _, divisor = text.partition("/")
+        return float(number) / int(divisor or 1) if int(divisor or 1) else None
 
 
 def _take_flags(reader: _Reader) -> dict[str, bool | None]:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -174,10 +175,23 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     assert parse_preferences(text) == parse_preferences(text)
 
 
-@pytest.mark.parametrize(
-    "piece", ["a ", "1 ", "3 minute ", ", ", "film ", "title ", "with ", "no ", "in the style of "]
-)
-def test_long_texts_are_read_quickly(piece: str) -> None:
+@pytest.mark.parametrize("rate", ["30/0", "30/00", "12.7/1", "1.5/3"])
+def test_an_odd_rate_does_not_break_the_reader(rate: str) -> None:
+    assert parse_preferences(f"a {rate} fps film about rain").subject == "rain"
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", " \u2003", "a-", "a ", "1 ", "3 minute ", ", ", "film ", "title ", "no "])
+@pytest.mark.parametrize("head", ["", "a film", "1", "title"])
+def test_long_texts_are_read_quickly(head: str, piece: str) -> None:
     started = time.process_time()
-    parse_preferences(piece * 10_000)
-    assert time.process_time() - started < 0.25
+    parse_preferences(head + piece * 10_000 + "x")
+    assert time.process_time() - started < 0.15
+
+
+@pytest.mark.parametrize("read", [parse_duration, parse_rate, parse_resolution])
+def test_a_field_as_long_as_a_book_is_refused_quickly(read: Callable[[object], object]) -> None:
+    started = time.process_time()
+    for text in ("1" + " " * 100_000 + "x", "one hour " * 10_000 + "x"):
+        with pytest.raises(ValueError, match="too long"):
+            read(text)
+    assert time.process_time() - started < 0.15
