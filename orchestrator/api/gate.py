@@ -123,7 +123,10 @@ class Gate:
 
     def _check_origin(self, method: str, origin: str, headers: dict[str, str], response: _Response) -> None:
         """Let a foreign web page neither read answers nor change anything."""
-        parts = urlsplit(origin.lower())
+        try:
+            parts = urlsplit(origin.lower())
+        except ValueError:
+            raise BadRequest("Origin is not an address.", param="Origin") from None
         if origin.lower() in self._cors_origins or parts.scheme in _DESKTOP_SCHEMES:
             response.allow_origin(origin)
         elif parts.netloc != headers.get("host", "").lower() and (

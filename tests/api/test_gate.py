@@ -171,6 +171,13 @@ async def test_foreign_pages_change_nothing(guarded: Server) -> None:  # M6
             assert "access-control-allow-origin" not in response.headers
 
 
+async def test_an_origin_that_is_none_is_a_bad_request(guarded: Server) -> None:
+    for origin in ("http://[", "http://[::1", "http://]"):
+        async with guarded.http.get(guarded.url + "/health", headers={"origin": origin}) as response:
+            assert response.status == 400, origin
+            assert (await response.json())["error"]["param"] == "Origin"
+
+
 async def test_own_and_configured_pages_may(guarded: Server) -> None:
     key = {"authorization": f"Bearer {ALL}"}
     for origin in (guarded.url, "https://ok.test", "vscode-webview://abc", "tauri://localhost"):
