@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from orchestrator.errors import BadRequest
 from orchestrator.jobs.events import JobEvents
@@ -32,13 +33,22 @@ class Caller(Protocol):
     def owner(self) -> str: ...
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the calendar") from None
+
+
 class JobRequest(BaseModel):
     """What `POST /jobs` takes."""
 
     kind: str = Field(min_length=1, max_length=100, description="What to do, e.g. `film.run`.")
     payload: dict[str, Any] = Field(default_factory=dict, description="The request of that kind.")
     priority: int = Field(default=0, ge=-100, le=100, description="Higher runs first.")
-    execute_after: AwareDatetime | None = Field(default=None, description="Not before this time (ISO 8601 with zone).")
+    execute_after: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+        default=None, description="Not before this time (ISO 8601 with zone)."
+    )
 
 
 def jobs_router(

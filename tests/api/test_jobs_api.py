@@ -137,6 +137,8 @@ async def test_submit_is_answered_before_the_work(site: Site, base: str) -> None
         ({"kind": "test.steps", "priority": 10**9}, "priority", None),
         ({"kind": "test.steps", "execute_after": "tomorrow"}, "execute_after", None),
         ({"kind": "test.steps", "execute_after": "2030-01-01T00:00:00"}, "execute_after", None),
+        ({"kind": "test.steps", "execute_after": "9999-12-31T23:59:59-12:00"}, "execute_after", None),
+        ({"kind": "test.steps", "execute_after": "0001-01-01T00:00:00+14:00"}, "execute_after", None),
         ({"kind": "test.steps", "payload": {"diary": "a\0b"}}, None, None),
         ([], None, None),
     ],
@@ -149,6 +151,13 @@ async def test_bad_submits_are_told_apart_and_create_nothing(site: Site, body: A
     if code:
         assert answer["error"]["code"] == code
     assert (await get(site, "/jobs"))[1]["total"] == 0
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2030-06-01T12:00:00+14:00"])
+async def test_any_moment_of_the_calendar_will_do(site: Site, moment: str) -> None:
+    status, body, _ = await post(site, {"kind": "test.nothing", "execute_after": moment})
+    assert status == 202
+    assert (await get(site, body["urls"]["self"]))[1]["status"] in {"queued", "running", "succeeded"}
 
 
 async def test_a_repeated_submit_gives_the_same_job(site: Site) -> None:
