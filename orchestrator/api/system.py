@@ -77,6 +77,9 @@ class Glance(Generic[T]):
         except OrchestratorError as error:
             self._failed = True
             log.warning("a health check failed", extra={"code": error.code})
+        except Exception:
+            self._failed = True  # whatever it was, this is no sign of health
+            log.exception("a health check failed unexpectedly")
         finally:
             self._ended = time.monotonic()
 

@@ -64,6 +64,9 @@ class Listener:
                 await self._listen_once()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("The LISTEN connection was lost and is made again", extra={"reason": repr(error)})
+            except Exception:
+                # Every watcher and every cancellation depends on this task, so it goes on whatever happens.
+                log.exception("Listening failed unexpectedly and begins again")
             self._listening.clear()
             await asyncio.sleep(self._retry_s)
 
