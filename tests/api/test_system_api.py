@@ -30,7 +30,7 @@ async def test_models_lists_the_committee_first(model_server: Server) -> None:  
     assert (await model_server.get("/v1/models/gpt-oss:20b"))[1]["id"] == "gpt-oss:20b"
 
 
-async def test_healthz(model_server: Server) -> None:  # C109
+async def test_healthz(model_server: Server) -> None:  # C008 C109
     status, body = await model_server.get("/healthz")
     assert status == 200
     flags = ("ok", "openai_compat", "film_enabled", "teacher_enabled", "icw_enabled", "ablation_enabled")
