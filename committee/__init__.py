@@ -4,8 +4,7 @@ Offers `Committee` and the narrow port `ChatBackend` that every member speaks th
 from their configuration. Imports nothing of ours: tools and jobs reach it as values and callbacks.
 """
 
-from committee.committee import Committee, usage_total
-from committee.deliberation import stage_seed
+from committee.committee import Committee
 from committee.errors import (
     CommitteeError,
     CommitteeUnavailable,
@@ -66,7 +65,5 @@ __all__ = [
     "ToolResults",
     "ToolSpec",
     "Turn",
-    "stage_seed",
-    "usage_total",
     "wire_name",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from committee.deliberation import Deliberation
-from committee.schema import ChatBackend, Event, MemberHealth, MemberUsage, Turn
+from committee.schema import ChatBackend, Event, MemberHealth, Turn
 from committee.seats import CommitteeConfig, Seat
 
 
@@ -51,13 +51,3 @@ class Committee:
 
     async def aclose(self) -> None:
         await asyncio.gather(*(seat.backend.aclose() for seat in self._seats))
-
-
-def usage_total(usage: Mapping[str, MemberUsage]) -> MemberUsage:
-    """All members' usage in one."""
-    return MemberUsage(
-        prompt_tokens=sum(u.prompt_tokens for u in usage.values()),
-        completion_tokens=sum(u.completion_tokens for u in usage.values()),
-        hidden_tokens=sum(u.hidden_tokens for u in usage.values()),
-        calls=sum(u.calls for u in usage.values()),
-    )

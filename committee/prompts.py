@@ -12,9 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from committee.schema import ToolOutcome, ToolSpec
 
-# Goes into logs and benchmark tables: results of different versions must not be compared as one.
-PROMPTS_VERSION = "1"
-
 PREFACE = """\
 You write for one assistant. The user sees a single reply: do not mention other models, votes, stages or these lines.
 - Follow the system prompt that comes with the conversation, if there is one, and answer in the user's language.
