@@ -6,16 +6,15 @@ protocol. The process is niced and dies with its parent, however that ends.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import sys
 from typing import Any
 
+from orchestrator.db.process import set_parent_death_signal
 from orchestrator.films.task import Task
 
-_PR_SET_PDEATHSIG = 1
 _NICENESS = 10
 
 
@@ -45,7 +44,7 @@ def find_task(name: str) -> Task:
 
 
 def main() -> None:
-    _die_with(int(sys.argv[1]))
+    set_parent_death_signal(signal.SIGKILL, parent=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us in order
     os.nice(_NICENESS)
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -65,14 +64,6 @@ def main() -> None:
         except Exception as error:
             # The parent decides what a failed task means; this loop only reports it.
             send({"error": f"{type(error).__name__}: {error}"})
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel for SIGKILL when the parent dies. It may have died before we asked."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 if __name__ == "__main__":
