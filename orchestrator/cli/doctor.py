@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import asyncpg
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from committee import MemberHealth
+from orchestrator.api.page import BUILT_PAGE
 from orchestrator.cli.discovery import FoundOllama, candidate_urls, find_ollamas
 from orchestrator.errors import ConfigurationError
 from orchestrator.services import close_members, open_members
@@ -28,7 +28,6 @@ _MARKS: dict[State, str] = {
     "broken": "[red]✗ broken[/]",
 }
 _TIMEOUT_S = 3.0
-_PAGE = Path(__file__).resolve().parents[1] / "ui" / "dist" / "index.html"
 
 
 @dataclass(frozen=True)
@@ -184,6 +183,6 @@ def _adopt(ollama: FoundOllama, settings: CommitteeSettings) -> str:
 
 
 def _page() -> Finding:
-    if _PAGE.is_file():
+    if (BUILT_PAGE / "index.html").is_file():
         return Finding("chat page", "ok", "built; served at /")
     return Finding("chat page", "warn", "not built", "Build it: make setup")
