@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.preview import lexicon
+from orchestrator.preview.setting import Hit, Setting, setting_of
 from orchestrator.preview.spec import FRAMINGS, MOODS, MOVES, SKIES, SPRITES, STYLES, Depiction, ShotArt, Subject
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*", re.UNICODE)
@@ -16,6 +17,12 @@ _MAX_SUBJECTS = 5
 _NEGATIONS = frozenset({"no", "without", "never"})
 _MOVE_CYCLE = ("drift", "push_in", "pan_right", "pull_out", "tilt_up", "pan_left", "push_in", "tilt_down")
 _BOARD_SKIES = ("dusk", "dawn", "night", "golden_hour")
+_TABLES = (
+    ("terrain", lexicon.TERRAINS),
+    ("sky", lexicon.SKIES),
+    ("atmosphere", lexicon.ATMOSPHERES),
+    ("foreground", lexicon.FOREGROUNDS),
+)
 _FRAMING_CYCLE = ("wide", "medium", "close", "wide", "close", "medium")
 
 
@@ -39,8 +46,10 @@ class _Reading:
     foregrounds: list[str] = field(default_factory=list)
     moods: list[str] = field(default_factory=list)
     styles: list[str] = field(default_factory=list)
-    drawn: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # word -> [(kind, value)] it stands for
+    drawn: dict[str, list[Hit]] = field(default_factory=dict)  # word -> [(kind, value)] it stands for
     undrawn: list[str] = field(default_factory=list)
+    displaced: bool = False  # it names a place that our plate of that name would get wrong
+    head: str | None = None  # its first noun, if no plate knows it
 
 
 def lemma(word: str) -> tuple[str, bool]:
@@ -74,18 +83,24 @@ def _tokens(text: str) -> list[_Token]:
     return tokens
 
 
-def _read(text: str) -> _Reading:
+def _read(text: str, setting: Setting) -> _Reading:
     reading = _Reading()
     tokens = _tokens(text)
     crowded = any(token.lemma in lexicon.CROWD_WORDS and not token.negated for token in tokens)
     for position, token in enumerate(tokens):
         if token.negated:
             continue
-        hits = _match(token, reading)
+        known = _known(token)
+        hits = [hit for hit in known if hit not in setting.banned]
+        _collect(token, hits, reading)
+        reading.displaced |= any(hit[0] in ("terrain", "sky") and hit in setting.wrong for hit in known)
+        if token.word in lexicon.ADJECTIVES:
+            continue
         if hits:
             reading.drawn.setdefault(token.word, []).extend(hits)
-        elif _noun_like(tokens, position) and token.word not in reading.undrawn:
+        elif (known or _noun_like(tokens, position)) and token.word not in reading.undrawn:
             reading.undrawn.append(token.word)
+    reading.head = _head(tokens, reading)
     if crowded:
         for name, subject in reading.sprites.items():
             if subject.count == 1 and name in lexicon.CROWDS:
@@ -93,29 +108,55 @@ def _read(text: str) -> _Reading:
     return reading
 
 
-def _match(token: _Token, reading: _Reading) -> list[tuple[str, str]]:
-    """Look one word up in every table; returns the (kind, value) pairs a viewer should be able to point at."""
+def _known(token: _Token) -> list[Hit]:
+    """Look one word up in every table of things: the (kind, value) pairs a viewer should be able to point at."""
     name = token.lemma
-    hits: list[tuple[str, str]] = []
+    hits: list[Hit] = []
     sprite = lexicon.SPRITES.get(name)
     if sprite and sprite[0] in SPRITES:
-        _add_sprite(reading, token, *sprite)
         hits.append(("sprite", sprite[0]))
-    for kind, table, found in (
-        ("terrain", lexicon.TERRAINS, reading.terrains),
-        ("sky", lexicon.SKIES, reading.skies),
-        ("atmosphere", lexicon.ATMOSPHERES, reading.atmospheres),
-        ("foreground", lexicon.FOREGROUNDS, reading.foregrounds),
-    ):
+    for kind, table in _TABLES:
         value = table.get(name) or table.get(token.word)
         if value:
-            found.append(value)
             hits.append((kind, value))
-    for table, found in ((lexicon.MOODS, reading.moods), (lexicon.STYLES, reading.styles)):
-        value = table.get(token.word)
-        if value:
-            found.append(value)
-    return [] if token.word in lexicon.ADJECTIVES else hits
+    return hits
+
+
+def _collect(token: _Token, hits: list[Hit], reading: _Reading) -> None:
+    """Put what one word stands for on the reading's lists."""
+    found = {
+        "terrain": reading.terrains,
+        "sky": reading.skies,
+        "atmosphere": reading.atmospheres,
+        "foreground": reading.foregrounds,
+    }
+    for kind, value in hits:
+        if kind == "sprite":
+            _add_sprite(reading, token, *lexicon.SPRITES[token.lemma])
+        else:
+            found[kind].append(value)
+    for table, words in ((lexicon.MOODS, reading.moods), (lexicon.STYLES, reading.styles)):
+        if token.word in table:
+            words.append(table[token.word])
+
+
+def _head(tokens: list[_Token], reading: _Reading) -> str | None:
+    """The first noun, if it cannot be drawn: what the text is about, as far as neighbours tell.
+
+    "The journey of a fox" is about the fox, and silence over the sea is the sea.
+    """
+    for position, token in enumerate(tokens):
+        if token.word in reading.drawn:
+            return None
+        if token.word not in reading.undrawn or token.lemma in lexicon.INTANGIBLE | lexicon.CROWD_WORDS:
+            continue
+        rest = [later.word for later in tokens[position + 1 : position + 6]]
+        if rest[:1] == ["of"]:
+            named = next((word for word in rest[1:] if word in reading.drawn or word in reading.undrawn), "")
+            if any(kind == "sprite" for kind, _ in reading.drawn.get(named, [])):
+                return None
+        return token.word
+    return None
 
 
 def _add_sprite(reading: _Reading, token: _Token, sprite: str, pose: str) -> None:
@@ -144,8 +185,8 @@ def _noun_like(tokens: list[_Token], position: int) -> bool:
         return word == "computing"
     if position == 0:
         return True
-    if token.plural and _follows_a_verb(tokens, position):
-        return False
+    if token.plural and (_follows_a_verb(tokens, position) or tokens[position - 1].word == "light"):
+        return False  # "golden light spills"
     if _after(tokens, position, lexicon.DETERMINERS | lexicon.PREPOSITIONS | lexicon.ADJECTIVES | {"and"}):
         return True
     # "detective enters": an s-form after a singular noun is its verb, not a plural
@@ -223,16 +264,20 @@ def choose_art(
     """Choose plates and sprites for a text, and say which of its nouns they show.
 
     `context` (the whole film's idea) fills in place, hour and subject where the shot's own text names none. Free
-    wording is fine for style, framing, move, time_of_day and mood. Text that no plate fits gives a board: palette,
-    horizon and silhouettes with the text as a note, rather than a wrong picture.
+    wording is fine for style, framing, move, time_of_day and mood. Text that no plate fits, or whose period ours
+    contradict, gives a board: palette, horizon and silhouettes with the text as a note, rather than a wrong picture.
+    A picture that shows only the setting of its text carries the note as well.
     """
-    reading, around = _read(text), _read(context)
+    setting = setting_of(text, context)
+    reading = _read(text, setting)
+    around = _read(context, Setting(setting.wrong, setting_of(context).misread))
     rng = random.Random(f"{seed}:choose")
     own = bool(reading.sprites or reading.terrains or reading.foregrounds)
-    board = not own and not (around.sprites or around.terrains)
+    homeless = (reading.displaced or around.displaced) and not (reading.terrains or around.terrains)
+    board = homeless or (not own and not (around.sprites or around.terrains))
     sprites = reading.sprites or ({} if reading.terrains and reading.undrawn else around.sprites)
     subjects = tuple(list(sprites.values())[:_MAX_SUBJECTS])
-    terrain = _terrain(reading, around, subjects)
+    terrain = "horizon" if board else _terrain(reading, around, subjects, setting)
     sky = _sky(reading, around, terrain, time_of_day)
     if board and not (reading.skies or around.skies or time_of_day):
         sky = random.Random(f"{context or text}:hour").choice(_BOARD_SKIES)  # one hour for the whole film
@@ -256,21 +301,27 @@ def choose_art(
         title=title,
         caption=caption,
         board=board,
-        note=" ".join(text.split())[:240] if board else "",
+        note=" ".join(text.split())[:240] if board or _only_setting(reading, subjects) else "",
     )
     return art, _depiction(art, reading)
+
+
+def _only_setting(reading: _Reading, subjects: tuple[Subject, ...]) -> bool:
+    """What the text is about cannot be drawn, and nothing that lives or moves stands in its place."""
+    return reading.head is not None and all(subject.sprite in lexicon.FIXTURES for subject in subjects)
 
 
 def _first(*lists: list[str]) -> str | None:
     return next((items[0] for items in lists if items), None)
 
 
-def _terrain(reading: _Reading, around: _Reading, subjects: tuple[Subject, ...]) -> str:
+def _terrain(reading: _Reading, around: _Reading, subjects: tuple[Subject, ...], setting: Setting) -> str:
     for found in (reading.terrains, around.terrains):
         if found:
             return min(found, key=lexicon.STRONG_TERRAINS.index)
+    homes = [lexicon.SPRITE_TERRAIN.get(subject.sprite, "") for subject in subjects]
     return next(
-        (lexicon.SPRITE_TERRAIN[subject.sprite] for subject in subjects if subject.sprite in lexicon.SPRITE_TERRAIN),
+        (home for home in homes if home and ("terrain", home) not in setting.banned),
         "meadow" if {"grass", "flowers"} & set(reading.foregrounds) else "horizon",
     )
 

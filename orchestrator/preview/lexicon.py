@@ -427,6 +427,19 @@ STANDING = frozenset(
     """.split()
 )
 
+# Sprites that may be where something happens rather than who it happens to.
+FIXTURES = frozenset("castle fire house lamp lighthouse tent tree windmill".split())
+
+# Nouns that a picture of their setting does show: it is what they are about.
+INTANGIBLE = frozenset(
+    """
+    journey trip travel walk adventure beauty silence peace calm stillness life breeze wind day season spring summer
+    autumn winter world nature dream memory symphony poem ode glimpse tour landscape scenery panorama glow warmth
+    atmosphere weather seasons colors colours beat ray rays reflection shade change arrival farewell return awakening
+    secret magic wonder path trail road rhythm dance pair sound echo breath hush
+    """.split()
+)
+
 # One of these makes a single subject many.
 CROWD_WORDS = frozenset(
     "festival flock swarm school shoal herd fleet pack crowd group hundreds thousands dozens".split()
@@ -594,6 +607,7 @@ ADJECTIVES = frozenset(
     minimalist cinematic epic vast endless overcast tropical alpine urban rural solitary colorful colourful
     clear heavy light sudden whole final early late different various great good bad best free strange secret
     curious brave clever wise poor rich rusty wooden stone-built handmade giant fresh ripe sweet bitter sharp
+    medieval roman egyptian prehistoric victorian futuristic viking
     blunt thin thick narrow broad human natural simple complex real true false quantum classical
     """.split()
 )

@@ -61,6 +61,68 @@ def test_unknown_subjects_become_a_board_not_a_wrong_picture(text: str) -> None:
     assert depiction.depicted == []
 
 
+# text, is it a board, terrain, sprites, words claimed, words owned up to
+SETTINGS = [
+    ("the history of mathematics in ancient cities", True, "horizon", [], [], ["history", "mathematics", "cities"]),
+    ("a medieval city at night", True, "horizon", [], ["night"], ["city"]),
+    ("ancient rome at sunset", True, "horizon", [], ["sunset"], ["rome"]),
+    ("a stone age village", True, "horizon", [], [], ["stone", "age", "village"]),
+    ("a futuristic city with flying cars", True, "horizon", [], [], ["city", "cars"]),
+    ("a roman street with a horse", True, "horizon", ["horse"], ["horse"], ["street"]),
+    ("a victorian street with a train", True, "horizon", ["train"], ["train"], ["street"]),
+    ("a prehistoric hunter by a fire", False, "forest", ["fire"], ["fire"], ["hunter"]),
+    ("an egyptian temple in the desert", False, "desert", [], ["desert"], ["temple"]),
+    ("a viking ship on the sea", False, "sea", [], ["sea"], ["ship"]),
+    ("a rocket over medieval fields", False, "meadow", [], ["fields"], ["rocket"]),
+    ("a city under the sea", False, "sea", [], ["sea"], ["city"]),
+    ("an astronaut on the moon", True, "horizon", ["astronaut"], ["astronaut"], ["moon"]),
+    ("a magnetic field", True, "horizon", [], [], ["magnetic", "field"]),
+    ("a binary tree", True, "horizon", [], [], ["binary", "tree"]),
+    ("points on the complex plane", True, "horizon", [], [], ["points", "plane"]),
+    ("an ancient castle by the sea", False, "coast", ["castle"], ["castle", "sea"], []),
+    ("an ancient forest with deer", False, "forest", ["deer"], ["forest", "deer"], []),
+    ("a modern city street with cars", False, "city", ["car"], ["city", "street", "cars"], []),
+    ("a wolf howls at the moon", False, "meadow", ["dog"], ["wolf", "moon"], []),
+]
+
+
+@pytest.mark.parametrize(("text", "board", "terrain", "sprites", "drawn", "missing"), SETTINGS)
+def test_a_period_never_gets_the_wrong_plates(
+    text: str, board: bool, terrain: str, sprites: list[str], drawn: list[str], missing: list[str]
+) -> None:
+    art, depiction = choose_art(text, seed=1)
+    assert (art.board, art.terrain) == (board, terrain)
+    assert [subject.sprite for subject in art.subjects] == sprites
+    assert (depiction.depicted, depiction.not_depicted) == (drawn, missing)
+    assert art.note == (text if board or (missing and not set(sprites) - lexicon.FIXTURES) else "")
+
+
+def test_the_film_s_period_holds_for_each_of_its_shots() -> None:
+    art, depiction = choose_art("the city wakes at dawn", seed=1, context="a day in ancient Egypt")
+    assert (art.board, art.terrain) == (True, "horizon")
+    assert depiction == Depiction(["dawn"], ["city"])
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("mathematics in a city", True),
+        ("a violinist plays on a beach at sunset", True),
+        ("the king's crown in a castle", True),
+        ("dinosaurs in a jungle", True),
+        ("a dog runs on a beach", False),
+        ("the journey of a fox", False),
+        ("a flock of birds over the sea", False),
+        ("silence over the sea", False),
+        ("golden light spills across the meadow", False),
+        ("a knight rides a horse through a meadow", False),
+    ],
+)
+def test_a_bare_setting_carries_the_text_as_a_note(text: str, noted: bool) -> None:
+    art, _ = choose_art(text, seed=2)
+    assert art.note == (text if noted else "")
+
+
 def test_context_fills_in_what_a_shot_leaves_open() -> None:
     context = "a fox in a snowy forest at night"
     art, depiction = choose_art("she stops and listens", seed=5, context=context)
