@@ -23,6 +23,8 @@ _LINE_LIMIT = 1 << 24
 _MODULE = "orchestrator.films.process"
 # A child that just exited must not fail a film by itself: the machine may have been short of memory for a moment.
 _TRIES = 2
+# No task is this long without a word; a child that hangs would hold its job, and the job its worker, for ever.
+_SILENCE_S = 1800.0
 
 
 class TaskFailed(Exception):
@@ -34,9 +36,13 @@ class _ChildDied(Exception):
 
 
 class Farm:
-    """At most `processes` children at a time, started when first needed, stopped at the end of the `async with`."""
+    """At most `processes` children at a time, started when first needed, stopped at the end of the `async with`.
 
-    def __init__(self, processes: int | None = None) -> None:
+    A child that says nothing for `silence_s` seconds is taken for dead.
+    """
+
+    def __init__(self, processes: int | None = None, *, silence_s: float = _SILENCE_S) -> None:
+        self._silence_s = silence_s
         self.processes = processes or min(os.cpu_count() or 1, 4)
         self._slots = asyncio.Semaphore(self.processes)
         self._idle: list[asyncio.subprocess.Process] = []
@@ -104,13 +110,23 @@ class Farm:
             await child.stdin.drain()
         except OSError as error:
             raise _ChildDied(str(error)) from None
-        while line := await child.stdout.readline():
+        while line := await self._next_line(child.stdout):
             message: dict[str, Any] = json.loads(line)
             if "progress" not in message:
                 return message
             if on_progress is not None:
                 await on_progress(message["progress"])
         raise _ChildDied(f"exit status {await child.wait()}")
+
+    async def _next_line(self, output: asyncio.StreamReader) -> bytes:
+        silence = asyncio.timeout(self._silence_s)
+        try:
+            async with silence:
+                return await output.readline()
+        except TimeoutError:
+            if not silence.expired():
+                raise
+            raise _ChildDied(f"nothing came for {self._silence_s:g} s") from None
 
     async def _stop(self, child: asyncio.subprocess.Process) -> None:
         self._all.discard(child)
