@@ -39,11 +39,12 @@ def soundtrack(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     total = arguments["samples"]
     mix = np.memmap(arguments["scratch"], dtype=np.float32, mode="w+", shape=(total, 2))
-    voices = [(round(line["start_s"] * SAMPLE_RATE), _spoken(Path(line["path"]))) for line in arguments["lines"]]
+    lines = [(round(line["start_s"] * SAMPLE_RATE), Path(line["path"])) for line in arguments["lines"]]
     if arguments["music"]:
         _play(mix, compose(total / SAMPLE_RATE, mood=arguments["mood"], seed=arguments["seed"]))
-        _finish_music(mix, voices)
-    for start, samples in voices:
+        _finish_music(mix, [(start, start + _length(path)) for start, path in lines])
+    for start, path in lines:
+        samples = _spoken(path)
         end = min(total, start + len(samples))
         mix[start:end] += samples[: end - start, None]
     report({"mixed": True})
@@ -86,8 +87,8 @@ def _swell(time: Samples, length_s: float, attack_s: float, release_s: float) ->
     return np.asarray(ramp * ramp * (3 - 2 * ramp), dtype=np.float32)
 
 
-def _finish_music(mix: Samples, voices: list[tuple[int, Samples]]) -> None:
-    """Add a room, the fades, and make way for the voice."""
+def _finish_music(mix: Samples, voices: list[tuple[int, int]]) -> None:
+    """Add a room, the fades, and make way for the `voices`, each from one sample to another."""
     total = len(mix)
     tail = np.zeros((0, 2), dtype=np.float32)
     room = _room()
@@ -122,13 +123,13 @@ def _fades(start: int, count: int, total: int) -> Samples:
     return np.minimum(np.minimum(position / fade_in, (end - position) / fade_out), 1).clip(0, 1).astype(np.float32)
 
 
-def _duck(total: int, voices: list[tuple[int, Samples]]) -> Samples:
+def _duck(total: int, voices: list[tuple[int, int]]) -> Samples:
     """The music's gain per millisecond: low while someone speaks, with slow ramps on both sides."""
     points = total // _ENVELOPE_STEP + 2
     gain = np.ones(points, dtype=np.float32)
-    for start, samples in voices:
+    for start, end in voices:
         first = max(0, start // _ENVELOPE_STEP - _DUCK_RAMP_MS)
-        gain[first : (start + len(samples)) // _ENVELOPE_STEP + _DUCK_RAMP_MS] = _DUCKED
+        gain[first : end // _ENVELOPE_STEP + _DUCK_RAMP_MS] = _DUCKED
     kernel = np.hanning(2 * _DUCK_RAMP_MS + 1).astype(np.float32)
     padded = np.pad(gain, _DUCK_RAMP_MS, mode="edge")
     return np.convolve(padded, kernel / kernel.sum(), mode="valid").astype(np.float32)
@@ -140,6 +141,12 @@ def _at_samples(envelope: Samples, start: int, count: int) -> Samples:
 
 
 # --- voice ---------------------------------------------------------------------------------------------------------
+
+
+def _length(path: Path) -> int:
+    """A spoken line's samples at 48 kHz."""
+    with wave.open(str(path), "rb") as file:
+        return file.getnframes() * SAMPLE_RATE // file.getframerate()
 
 
 def _spoken(path: Path) -> Samples:

@@ -1,5 +1,7 @@
 """The music is deterministic, in time, and pleasant by rule; the mix meets its loudness."""
 
+import tracemalloc
+import wave
 from pathlib import Path
 
 import av
@@ -48,6 +50,23 @@ def test_the_mix_meets_its_loudness(tmp_path: Path) -> None:
     assert abs(meter.integrated_lufs + 16) < 1
     assert meter.true_peak_dbtp is not None
     assert meter.true_peak_dbtp <= -1.5
+
+
+def test_a_long_narration_needs_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "line.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22_050)
+        file.writeframes((np.sin(np.arange(4 * 22_050) / 20) * 9000).astype(np.int16).tobytes())
+    task = {"samples": 5 * SAMPLE_RATE, "scratch": str(tmp_path / "f32"), "path": str(tmp_path / "a.m4a")}
+    line = {"path": str(tmp_path / "line.wav"), "start_s": 0.5}
+    peaks = []
+    for count in (2, 60):
+        tracemalloc.start()
+        soundtrack({**task, "music": True, "mood": "calm", "seed": 3, "lines": [line] * count}, quiet)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 10_000_000  # the samples of sixty lines are 46 MB
 
 
 def test_silence_has_no_loudness() -> None:
