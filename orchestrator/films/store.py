@@ -74,9 +74,9 @@ class FilmStore:
         """The manifest `shots` with DSL and seeds, one row per shot."""
         async with self._db.transaction() as connection:
             await connection.execute(_SQL["drop_other_shots"], film_id, [shot.id for shot in shots])
-            for shot in shots:
-                await connection.execute(
-                    _SQL["put_shot"],
+            # All at once: hundreds of round trips to a database elsewhere would outlast a transaction's time.
+            rows = [
+                (
                     film_id,
                     shot.id,
                     owner,
@@ -86,6 +86,9 @@ class FilmStore:
                     shot.dsl,
                     shot.model_dump(mode="json", exclude={"dsl"}),
                 )
+                for shot in shots
+            ]
+            await connection.executemany(_SQL["put_shot"], rows)
             manifest = [shot.model_dump(mode="json") for shot in shots]
             await connection.execute(_SQL["put_manifest"], film_id, "shots", owner, manifest, job_id)
 
