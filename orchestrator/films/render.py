@@ -46,10 +46,10 @@ def _pictures(
     renderer: ShotRenderer, frames: int, rate: Fraction, arguments: dict[str, Any], report: Report
 ) -> Iterator[Pixels]:
     fade_in, fade_out, still = arguments["fade_in"], arguments["fade_out"], arguments["still"]
-    held = renderer.frame(0.5 * frames / float(rate)) if still else None
+    held = renderer.draw(0.5 * frames / float(rate)) if still else None
     last_report = time.monotonic()
     for index in range(frames):
-        pixels = held if held is not None else renderer.frame(float(index / rate))
+        pixels = held if held is not None else renderer.draw(float(index / rate))
         yield _dimmed(pixels, brightness(index, frames, fade_in, fade_out))
         if time.monotonic() - last_report > _REPORT_EVERY_S:
             last_report = time.monotonic()
