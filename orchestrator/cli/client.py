@@ -20,11 +20,16 @@ from orchestrator.errors import OrchestratorError, Unavailable
 
 _RECONNECT_S = 1.0
 _GIVE_UP_AFTER_S = 60.0
+_NOT_NOW = frozenset({429, 500, 502, 503, 504})
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class RequestRefused(OrchestratorError):
     """The server refused the request."""
+
+
+class _NotNow(Exception):
+    """The server is there and cannot serve the request at the moment."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,8 @@ class Client:
                 with self._http.stream(
                     "GET", f"/jobs/{job_id}/stream", params={"interval_ms": 250}, headers=headers
                 ) as response:
+                    if response.status_code in _NOT_NOW:
+                        raise _NotNow
                     self._raise_for_status(response)
                     for event_id, data in _events(response):
                         lost_since = None
@@ -170,13 +177,14 @@ class Client:
                         yield state
                         if state.get("status") in _TERMINAL:
                             return
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, _NotNow) as error:
                 lost_since = lost_since or time.monotonic()
                 if time.monotonic() - lost_since > _GIVE_UP_AFTER_S:
                     raise Unavailable(
                         "The server has been gone for a minute; the job goes on when it is back."
                     ) from error
-                time.sleep(_RECONNECT_S)
+            # A stream that ends before its job does comes from a server that is stopping.
+            time.sleep(_RECONNECT_S)
 
     def _raise_for_status(self, response: httpx.Response) -> None:
         if response.is_success:

@@ -47,7 +47,11 @@ def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path |
         reason = (job.error or {}).get("message", job.status)
         console.print(f"[bold red]The film was not made:[/] {escape(str(reason))}")
         return 1
-    master = job.result["master"]
+    master = job.result.get("master")
+    if master is None:
+        said = f"That was not a film; what was made instead: .venv/bin/committee jobs show {job.id}"
+        console.print(said, soft_wrap=True)
+        return 1
     title = str(job.result.get("title") or "film")
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "film"
     target = output or settings.server.data_dir / "films" / f"{slug}-{job.id[-6:]}.mp4"
