@@ -31,7 +31,7 @@ from committee.errors import (
     MemberStreamBroken,
     MemberTimeout,
 )
-from committee.proposal import Proposal, ProposedCall, WorkReader
+from committee.proposal import Proposal, WorkReader
 from committee.schema import (
     Agreement,
     ChatRequest,
@@ -472,9 +472,9 @@ class Deliberation:
         return "tool call" in str(self.failures.get(seat.name, ""))
 
     def _checked(self, calls: Sequence[ToolCall], tools: Sequence[ToolSpec], round_number: int) -> tuple[ToolCall, ...]:
-        """Native calls go through the same checks as proposed ones; unknown tools are left out."""
-        names = {alias: tool.name for tool in tools for alias in (tool.name, prompts.wire_name(tool.name))}
-        proposed = tuple(ProposedCall(names[call.name], call.arguments) for call in calls if call.name in names)
+        """Native calls go through the same checks as proposed ones; unknown tools and wild arguments are left out."""
+        entries = [{"tool": call.name, "args": call.arguments} for call in calls]
+        proposed, _ = proposal.checked_calls(entries, tools)
         # Each round of a turn has ids of its own.
         seed = stage_seed(self.turn.seed, "calls", str(round_number))
         only = {self.planner: Proposal("call", calls=proposed)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -104,7 +104,8 @@ def parse(text: str, tools: Sequence[ToolSpec]) -> Proposal:
     action = action.strip().lower() if isinstance(action, str) else None
     if action not in _ACTIONS:
         raise BadAnswer("The plan names no known action.")
-    calls, refused = _calls(value.get("calls"), tools)
+    listed = value.get("calls")
+    calls, refused = checked_calls(listed[:MAX_CALLS] if isinstance(listed, list) else [], tools)
     if action != "call":
         calls = ()
     elif cut:
@@ -211,20 +212,24 @@ def _plain(value: Any, depth: int = 0) -> bool:
     return value is None or isinstance(value, str)
 
 
-def _calls(value: Any, tools: Sequence[ToolSpec]) -> tuple[tuple[ProposedCall, ...], tuple[str, ...]]:
+def checked_calls(
+    entries: Sequence[Any], tools: Sequence[ToolSpec]
+) -> tuple[tuple[ProposedCall, ...], tuple[str, ...]]:
+    """The calls of known tools with plain arguments among `entries` ({"tool", "args", "purpose"}), and why the others
+    are not among them."""
     known = {alias: tool for tool in tools for alias in (wire_name(tool.name), tool.name)}
     calls: list[ProposedCall] = []
     refused: list[str] = []
-    for entry in (value if isinstance(value, list) else [])[:MAX_CALLS]:
+    for entry in entries:
         name = entry.get("tool") if isinstance(entry, dict) else None
         tool = known.get(name) if isinstance(name, str) else None
         args = entry.get("args", {}) if isinstance(entry, dict) else None
         if tool is None:
             refused.append(f"unknown tool {str(name)[:60]!r}")
-        elif not isinstance(args, Mapping):
-            refused.append(f"arguments of {tool.name} are not an object")
+        elif not isinstance(args, dict) or not _plain(args):
+            refused.append(f"arguments of {tool.name} are not a plain object")
         else:
-            calls.append(ProposedCall(tool.name, _clean(dict(args)), _line(entry.get("purpose"), _LINE_CHARS)))
+            calls.append(ProposedCall(tool.name, _clean(args), _line(entry.get("purpose"), _LINE_CHARS)))
     return tuple(calls), tuple(refused)
 
 

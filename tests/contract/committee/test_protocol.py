@@ -332,6 +332,16 @@ async def test_solo_runs_tools_in_rounds(table: Table) -> None:
     assert "0198-job" in table.gptoss.chats[1]["messages"][-1]["content"]
 
 
+async def test_native_calls_are_trusted_no_more_than_plans(table: Table) -> None:  # C137
+    wishes: list[dict[str, Any]] = [{"synopsis": "bees\x00 at work"}, {"synopsis": "bees", "duration_s": 10**400}]
+    wishes.append({"synopsis": json.loads("[" * 30 + "]" * 30)})
+    called = [{"function": {"name": "film_run", "arguments": wish}} for wish in wishes]
+    answers = iter([Reply(tool_calls=called), Reply("Done.")])
+    table.qwen.answer = lambda _: next(answers)
+    await table.ask("film", tools=[FILM], mode="solo:qwen3")
+    assert [made.arguments for made in table.act.calls] == [{"synopsis": "bees at work"}]
+
+
 async def test_a_model_that_stumbles_over_tools_answers_without(table: Table) -> None:
     table.gptoss.fault, table.gptoss.fault_count = Fault.HTTP_500, 1
     told = await table.ask("status?", tools=[STATUS], mode="solo:gptoss")
