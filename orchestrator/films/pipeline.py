@@ -513,10 +513,11 @@ class _Film:
         name = _file_name(plan.title)
         # Beside each other in one folder, a timeline finds its media by name wherever the folder is moved.
         relative = {shot.id: f"../{segments[shot.id]['sha256']}/{segments[shot.id]['name']}" for shot in shots}
+        # Sorted, because a report that comes back from the database has its keys in another order.
         texts = {
             "otio": (timeline.to_otio(plan, shots, relative), f"{name}.otio", "application/json"),
             "edl": (timeline.to_edl(plan, shots), f"{name}.edl", "text/plain"),
-            "qc": (json.dumps(report, indent=1), "qc.json", "application/json"),
+            "qc": (json.dumps(report, indent=1, sort_keys=True), "qc.json", "application/json"),
         }
         if self._request.subtitles_enabled and post["cues"]:
             texts["subtitles"] = (subtitles.to_format(post["cues"], "srt"), f"{name}.srt", "application/x-subrip")

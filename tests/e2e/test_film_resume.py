@@ -117,4 +117,5 @@ _fingerprints: dict[str, Any] = {}
 
 
 def _fingerprint(result: dict[str, Any]) -> Any:
-    return result["master"]["sha256"], [board["sha256"] for board in result["storyboard"]], result["seed"]
+    files = [result[name]["sha256"] for name in ("master", "otio", "edl", "qc", "poster")]
+    return files, [board["sha256"] for board in result["storyboard"]], result["seed"]
