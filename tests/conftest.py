@@ -44,14 +44,14 @@ def data_dir() -> Iterator[Path]:
 
     Root's `tmp_path` is closed to them, which would send the embedded server's files to a place below /var/lib.
     """
-    with _open_directory() as path:
+    with open_directory() as path:
         yield path
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The session's server, without durability. Its own loop ends before any test's loop starts."""
-    with _open_directory() as path:
+    with open_directory() as path:
         server = EmbeddedPostgres(path, fast=True)
         asyncio.run(server.start(monitor=False))
         try:
@@ -86,7 +86,8 @@ async def db(pg_dsn: str) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def _open_directory() -> Iterator[Path]:
+def open_directory() -> Iterator[Path]:
+    """A temporary directory that other users may enter."""
     with tempfile.TemporaryDirectory(prefix="committee-tests-") as name:
         path = Path(name)
         path.chmod(0o755)

@@ -1,40 +1,17 @@
 """The whole story as a stranger types it: one sentence, one command, one film on the disk, nothing left running."""
 
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import av
-import psutil
 import pytest
 
+from tests.e2e.serving import environment, none_left
+
 SENTENCE = "Make a 4-second 320x180 12fps film about monarch butterflies with interpolation. Title: Butterflies."
-
-
-def _environment(data_dir: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}}
-    # Nothing listens on port 9: the members are the offline stand-ins, whatever runs on this machine.
-    return kept | {
-        "DATA_DIR": str(data_dir),
-        "PORT": "0",
-        "QWEN_BASE_URL": "http://127.0.0.1:9",
-        "GPTOSS_BASE_URL": "http://127.0.0.1:9",
-    }
-
-
-def _processes_of(data_dir: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("DATA_DIR") == str(data_dir):
-                found.append(process)
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-    return found
 
 
 @pytest.mark.slow
@@ -43,7 +20,7 @@ def test_one_sentence_becomes_a_film_and_nothing_stays_behind(tmp_path: Path) ->
     data_dir = tmp_path / "data"
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "film", SENTENCE],
-        env=_environment(data_dir),
+        env=environment(data_dir),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -61,16 +38,13 @@ def test_one_sentence_becomes_a_film_and_nothing_stays_behind(tmp_path: Path) ->
         assert container.streams.audio
     assert "### Tool Results" in done.stdout  # C076
     assert "procedural-preview" in done.stdout
-    deadline = time.monotonic() + 10
-    while left := _processes_of(data_dir):
-        assert time.monotonic() < deadline, [process.cmdline() for process in left]
-        time.sleep(0.1)
+    none_left([], data_dir, within_s=10)
 
 
 def test_a_public_address_without_keys_is_one_clear_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "serve"],
-        env=_environment(tmp_path) | {"HOST": "0.0.0.0"},
+        env=environment(tmp_path) | {"HOST": "0.0.0.0"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -84,7 +58,7 @@ def test_a_public_address_without_keys_is_one_clear_line(tmp_path: Path) -> None
 def test_a_worker_without_a_server_says_what_it_needs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "worker"],
-        env=_environment(tmp_path),
+        env=environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=60,
