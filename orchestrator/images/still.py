@@ -6,7 +6,6 @@ Its result says what it is (`fidelity: preview`) and which things of the prompt 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Executor
 from io import BytesIO
 from typing import Any
 
@@ -20,26 +19,20 @@ from tools.seeds import derive_seed
 _MEDIA_TYPE = "image/png"
 
 
-def image_kind(artifacts: ArtifactStore, processes: Executor | None = None) -> JobKind:
-    """The kind. Drawing is CPU work: it happens in `processes`, or in a thread where there are none."""
+def image_kind(artifacts: ArtifactStore) -> JobKind:
+    """The kind. Drawing takes seconds of CPU and happens in a thread of the worker."""
 
     async def run(job: JobContext) -> dict[str, Any]:
         request = ImageRequest.model_validate(job.job.payload)
-        return await job.stage(
-            "draw", request.model_dump(mode="json"), lambda: _draw(request, job, artifacts, processes)
-        )
+        return await job.stage("draw", request.model_dump(mode="json"), lambda: _draw(request, job, artifacts))
 
     return JobKind(name=IMAGE_KIND, payload=ImageRequest, run=run)
 
 
-async def _draw(
-    request: ImageRequest, job: JobContext, artifacts: ArtifactStore, processes: Executor | None
-) -> dict[str, Any]:
+async def _draw(request: ImageRequest, job: JobContext, artifacts: ArtifactStore) -> dict[str, Any]:
     seed = derive_seed("image", request.prompt) if request.seed is None else request.seed
     art, depiction = choose_art(request.prompt, seed=seed, style=request.style)
-    png = await asyncio.get_running_loop().run_in_executor(
-        processes, draw_png, art.to_dict(), request.width, request.height
-    )
+    png = await asyncio.to_thread(draw_png, art, request.width, request.height)
     artifact = await artifacts.put_bytes(
         png,
         name="image.png",
@@ -60,12 +53,12 @@ async def _draw(
     }
 
 
-def draw_png(art: dict[str, Any], width: int, height: int) -> bytes:
-    """The picture as PNG bytes; runs in a worker process, so it takes and gives plain data."""
+def draw_png(art: ShotArt, width: int, height: int) -> bytes:
+    """The picture as PNG bytes."""
     from PIL import Image
 
     from orchestrator.preview import still
 
     buffer = BytesIO()
-    Image.fromarray(still(ShotArt.from_dict(art), width, height), "RGBA").convert("RGB").save(buffer, "PNG")
+    Image.fromarray(still(art, width, height), "RGBA").convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
