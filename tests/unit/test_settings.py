@@ -89,6 +89,20 @@ def test_every_variable_is_listed_where_a_user_looks_for_it() -> None:  # K012
     assert manual == read
 
 
+def test_a_variable_without_effect_says_so() -> None:
+    code = "".join(
+        path.read_text()
+        for package in ("orchestrator", "tools", "committee")
+        for path in (ROOT / package).rglob("*.py")
+    )
+    manual = (ROOT / "docs/operations.md").read_text()
+    for name in (name for group in GROUPS for name in group.model_fields):
+        used = re.search(rf"(?:settings|server|self|committee|tools|jobs|database)\.{name}\b", code) is not None
+        line = re.search(rf"^\| `{name.upper()}`.*$", manual, re.MULTILINE)
+        assert line is not None
+        assert ("without effect" in line[0]) is not used, name
+
+
 def test_the_example_file_holds_no_secret() -> None:  # K012
     text = (ROOT / ".env.example").read_text()
     for name in ("API_KEYS", "POSTGRES_PASSWORD", "DATABASE_URL", "QWEN_API_KEY", "GPTOSS_API_KEY"):
