@@ -172,7 +172,8 @@ async def _child_worker() -> AsyncIterator[None]:
             lived_s = time.monotonic() - started
             delay_s = 0.0 if lived_s > _MAX_RESTART_DELAY_S else min(_MAX_RESTART_DELAY_S, delay_s * 2 + 0.2)
             await asyncio.sleep(delay_s)
-            process = await _start_worker()
+            with contextlib.suppress(OSError):  # out of memory or processes for now: the dead one is looked at again
+                process = await _start_worker()
 
     watching = asyncio.create_task(keep_running())
     try:
