@@ -30,6 +30,8 @@ BODY_TIMEOUT_S = 60.0
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Strict, because links in answers repeat the header.
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 # Desktop applications; no web site can have such an origin.
 _DESKTOP_SCHEMES = frozenset({"app", "tauri", "vscode-file", "vscode-webview", "capacitor"})
 _LARGE_BODIES = re.compile(r"/chat/completions|/conversations/[^/]+/messages")
@@ -223,10 +225,10 @@ def _request_id(headers: dict[str, str]) -> str:
 
 
 def _host_name(host: str) -> str:
-    """The lower-case name in a Host header, without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().rstrip(".")
+    """The lower-case name in a Host header, without port and brackets; empty when it is none."""
+    if (parts := _HOST.fullmatch(host)) is None:
+        return ""
+    return (parts["address"] or parts["name"]).lower().rstrip(".")
 
 
 def _check_length(headers: dict[str, str], limit: int) -> None:
