@@ -8,14 +8,14 @@ import logging
 import random
 import re
 from itertools import takewhile
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from committee.schema import ChatBackend, ChatRequest, Message, StageContext
 from orchestrator.films.narration import phrases, spoken_language
 from orchestrator.films.plan import MOODS, TIMES_OF_DAY, Beat, Character, Plan, Scene, outputs_of, shot_budget
-from tools.film import FilmRequest
+from tools.film import FilmRequest, Text
 from tools.seeds import derive_seed
 
 log = logging.getLogger(__name__)
@@ -198,19 +198,28 @@ class _ScenePlan(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    prompt: str = Field(min_length=3, max_length=600)
-    location: str = Field(default="", max_length=120)
-    time_of_day: str = Field(default="day", max_length=40)
-    mood: str = Field(default="neutral", max_length=40)
-    narration: list[str] = Field(default=[], max_length=12)
+    prompt: Text = Field(min_length=3, max_length=600)
+    location: Text = Field(default="", max_length=120)
+    time_of_day: Text = Field(default="day", max_length=40)
+    mood: Text = Field(default="neutral", max_length=40)
+    narration: list[Text] = Field(default=[], max_length=12)
+
+
+class _CharacterPlan(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: Text = Field(min_length=1, max_length=40)
+    name: Text = Field(min_length=1, max_length=200)
+    description: Text = Field(default="", max_length=4000)
+    tags: list[Annotated[Text, Field(max_length=80)]] = Field(default=[], max_length=20)
 
 
 class _MemberPlan(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    logline: str = Field(default="", max_length=600)
+    logline: Text = Field(default="", max_length=600)
     scenes: list[_ScenePlan] = Field(min_length=1, max_length=_MAX_SCENES)
-    characters: list[Character] = Field(default=[], max_length=8)
+    characters: list[_CharacterPlan] = Field(default=[], max_length=8)
 
 
 class MemberPlanner:
@@ -288,6 +297,6 @@ def _merge(request: FilmRequest, answer: _MemberPlan, planned_by: str) -> Plan:
             "language": request.language,
             "scenes": scenes,
             "beats": [Beat(id=s.beat_id, desc=_beat(i, len(scenes)), weight=1.0) for i, s in enumerate(scenes)],
-            "characters": answer.characters or base.characters,
+            "characters": [Character.model_validate(one.model_dump()) for one in answer.characters] or base.characters,
         }
     )

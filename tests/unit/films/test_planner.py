@@ -66,7 +66,17 @@ async def test_a_members_plan_is_used_and_clamped() -> None:  # C093
 
 @pytest.mark.parametrize(
     "answer",
-    ["", "I cannot.", "{}", '{"scenes": []}', '{"scenes": [{"prompt": 5}]}', OSError("cut"), ValueError("bad")],
+    [
+        "",
+        "I cannot.",
+        "{}",
+        '{"scenes": []}',
+        '{"scenes": [{"prompt": 5}]}',
+        r'{"scenes": [{"prompt": "a fox \u0000 at home"}]}',
+        r'{"scenes": [{"prompt": "a fox"}], "characters": [{"id": "C1", "name": "half \ud83d"}]}',
+        OSError("cut"),
+        ValueError("bad"),
+    ],
 )
 async def test_nonsense_falls_back_to_the_rules_and_says_so(answer: str | Exception) -> None:
     asked = request("a fox comes home", duration=20)
