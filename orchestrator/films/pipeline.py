@@ -23,7 +23,7 @@ from orchestrator.errors import NotFound
 from orchestrator.films import qc, subtitles, timeline
 from orchestrator.films.breakdown import break_down
 from orchestrator.films.farm import Farm, TaskFailed
-from orchestrator.films.plan import Plan, Shot, outputs_of
+from orchestrator.films.plan import Plan, Shot, outputs_of, shot_budget
 from orchestrator.films.planner import Planner, RulePlanner
 from orchestrator.films.store import FilmStore, ShotPart, present
 from orchestrator.jobs.context import JobContext
@@ -191,8 +191,10 @@ class _Film:
             "title": self._request.title,
             "style": self._request.style,
             "outputs": outputs_of(self._request),
-            "shot_budget": max(plan.shot_budget, len(plan.scenes)),
+            "shot_budget": max(shot_budget(self._request), len(plan.scenes)),
         }
+        if self._request.frames < len(plan.scenes):
+            raise JobFailed("film_too_short", f"The film has {len(plan.scenes)} scenes and needs as many frames.")
         return plan.model_copy(update=changed)
 
     async def _breakdown(self, plan: Plan) -> list[Shot]:

@@ -49,7 +49,7 @@ class Character(_Manifest):
 
 
 class Outputs(_Manifest):
-    """What the first plan locks: every later run of the film delivers this."""
+    """What the plan locks: every later run of the film delivers this, unless PATCH changed it."""
 
     width: int
     height: int

@@ -174,6 +174,20 @@ async def test_an_edited_scene_draws_only_its_own_shots_again(studio: Studio) ->
     assert again.result["film_id"] == str(first.id)
 
 
+async def test_another_length_is_cut_into_as_many_shots_as_it_needs(studio: Studio) -> None:
+    first = await studio.make(prompt="A fox wakes up. A storm comes.", duration=8, rules={"avg_shot_len_s": 4}, **SMALL)
+    assert first.status == "succeeded", first.error
+    await studio.films.patch_film(first.id, {"duration_s": 16}, owner=ME)
+    longer = await studio.make(film_id=str(first.id))
+    assert longer.status == "succeeded", longer.error
+    assert longer.result is not None
+    assert (longer.result["shots"], longer.result["master"]["frames"]) == (4, 192)
+    await studio.films.patch_film(first.id, {"duration_s": 1, "fps": 1}, owner=ME)
+    shorter = await studio.make(film_id=str(first.id))
+    assert shorter.error is not None
+    assert shorter.error["code"] == "film_too_short"
+
+
 async def test_a_cancelled_film_stops_drawing(studio: Studio) -> None:
     job = await studio.start(prompt="a film about whales", duration=600, resolution="720p", fps=60)
     await studio.until(job, lambda now: (now.stage or "").startswith("storyboard"))
