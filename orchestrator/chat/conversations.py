@@ -17,6 +17,8 @@ from orchestrator.errors import NotFound
 
 _SQL = named_statements("orchestrator.chat", "conversations.sql")
 _TITLE_CHARS = 60
+# Wrapping a pasted book would hold up every other request.
+_TITLE_READ = 1_000
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,10 @@ class ConversationStore:
 
 
 def _title(text: str) -> str:
-    """The beginning of `text` on one line, cut between words."""
-    return textwrap.shorten(text, _TITLE_CHARS, placeholder="…") or text.strip()[:_TITLE_CHARS]
+    """The beginning of `text` on one line, cut between words where there are any."""
+    beginning = text.lstrip()[:_TITLE_READ]
+    shortened = textwrap.shorten(beginning, _TITLE_CHARS, placeholder="…")
+    return shortened if shortened != "…" else beginning[: _TITLE_CHARS - 1] + "…"
 
 
 def _no_such_conversation() -> NotFound:
