@@ -491,7 +491,7 @@ _ASKING = re.compile(
     r"(?:you\s+)?(?:to\s+)?(?:make\s+|create\s+|see\s+)?(?:me\s+|us\s+)?",
     re.IGNORECASE,
 )
-_LOOSE_FILM = re.compile(rf"^\W*(?:an?|the)?\s*(?:[\w-]+\s+){{0,3}}?{_FILM_NOUN}\b\s*[:,—-]?\s*", re.IGNORECASE)
+_LOOSE_FILM = re.compile(rf"^\W*+(?:an?|the)?\s*(?:[\w-]+\s+){{0,3}}?{_FILM_NOUN}\b\s*[:,—-]?\s*", re.IGNORECASE)
 _DANGLING = re.compile(
     r"(?:^|(?<=\s))(?:with|and|in|at|for|plus|using|of|a|an|the|as|is|also|please|but|to|lasting|by)(?=\s*(?:[,.;!?]|$))",
     re.IGNORECASE,

@@ -180,7 +180,9 @@ def test_an_odd_rate_does_not_break_the_reader(rate: str) -> None:
     assert parse_preferences(f"a {rate} fps film about rain").subject == "rain"
 
 
-@pytest.mark.parametrize("piece", [" ", "\n", " \u2003", "a-", "a ", "1 ", "3 minute ", ", ", "film ", "title ", "no "])
+@pytest.mark.parametrize(
+    "piece", [" ", "\n", "-", " \u2003", "a-", "a ", "1 ", "3 minute ", ", ", "film ", "title ", "no "]
+)
 @pytest.mark.parametrize("head", ["", "a film", "1", "title"])
 def test_long_texts_are_read_quickly(head: str, piece: str) -> None:
     started = time.process_time()
