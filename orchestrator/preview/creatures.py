@@ -139,60 +139,113 @@ class _Beast:
 
 
 _BEASTS = {
-    "dog": _Beast("#b5793f", "#6b4322", -0.36, 0.24, 0.062, (0.50, -0.80), (0.20, 0.15), "up", "flop", 0.20, 9.0),
-    "wolf": _Beast("#7d828c", "#43474f", -0.34, 0.25, 0.06, (0.54, -0.72), (0.22, 0.15), "bush", "point", 0.20, 6.0),
-    "fox": _Beast("#d2692a", "#3a2620", -0.34, 0.20, 0.05, (0.52, -0.68), (0.19, 0.13), "bush", "point", 0.18, 7.5),
+    "dog": _Beast("#b5793f", "#6b4322", -0.36, 0.27, 0.066, (0.46, -0.77), (0.24, 0.20), "up", "flop", 0.19, 9.0),
+    "wolf": _Beast("#7d828c", "#43474f", -0.36, 0.27, 0.06, (0.50, -0.72), (0.24, 0.17), "bush", "point", 0.20, 6.0),
+    "fox": _Beast("#d2692a", "#3a2620", -0.33, 0.21, 0.05, (0.48, -0.64), (0.21, 0.15), "bush", "point", 0.18, 7.5),
     "horse": _Beast(
-        "#7a4a2c", "#2a1a14", -0.46, 0.27, 0.058, (0.62, -1.0), (0.24, 0.13), "long", "point", 0.22, 6.5, True
+        "#7a4a2c", "#2a1a14", -0.46, 0.31, 0.062, (0.58, -0.98), (0.26, 0.15), "long", "point", 0.22, 6.5, True
     ),
     "deer": _Beast(
-        "#a8734a", "#5d3d28", -0.48, 0.22, 0.04, (0.54, -0.98), (0.18, 0.11), "stub", "point", 0.0, 0.0, antlers=True
+        "#a8734a", "#5d3d28", -0.46, 0.24, 0.044, (0.50, -0.92), (0.18, 0.12), "stub", "point", 0.0, 0.0, antlers=True
     ),
 }
 
 
-def _leg(
-    canvas: skia.Canvas, brush: Brush, beast: _Beast, x: float, phase: float, t: float, shade: float, hind: bool
-) -> None:
-    swing = math.sin(beast.pace * t + phase)
-    lift = max(0.0, math.cos(beast.pace * t + phase)) * beast.stride * 0.35
-    hip = (x, beast.belly - 0.06)
-    foot = (x + swing * beast.stride, -lift - 0.01)
-    bend = (-0.045 if hind else 0.03) + swing * beast.stride * 0.35
-    knee = (x + bend + (0.05 if hind else 0.0) * swing, beast.belly * 0.5 - lift * 0.4)
-    ink = mix(beast.coat, "#000000", shade)
+@dataclass(frozen=True)
+class _Stride:
+    """One leg: where it hangs and when it steps."""
+
+    x: float
+    phase: float
+    hind: bool
+    near: bool
+
+
+_STRIDES = (
+    _Stride(-0.27, 1.9, True, False),
+    _Stride(0.22, 4.4, False, False),
+    _Stride(-0.30, 0.3, True, True),
+    _Stride(0.26, 2.7, False, True),
+)
+
+
+def _taper(canvas: skia.Canvas, points: list[tuple[float, float]], widths: list[float], paint: skia.Paint) -> None:
+    """A limb through the points, as thick at each as told, in one outline so that no joint shows."""
     path = skia.Path()
-    path.moveTo(*hip)
-    path.lineTo(*knee)
-    path.lineTo(*foot)
-    canvas.drawPath(path, brush.stroke(ink, beast.leg))
-    thigh = smooth(
-        [(x - 0.01, beast.belly - beast.girth * 0.45), hip, ((hip[0] * 2 + knee[0]) / 3, (hip[1] * 2 + knee[1]) / 3)]
-    )
-    canvas.drawPath(thigh, brush.stroke(mix(ink, "#000000", 0.12), beast.leg * (1.8 if hind else 1.4)))
-    canvas.drawLine(
-        foot[0], foot[1], foot[0] + 0.035, foot[1], brush.stroke(mix(beast.dark, "#000000", shade), beast.leg * 0.8)
-    )
+    for (ax, ay), (bx, by), wa, wb in zip(points, points[1:], widths, widths[1:], strict=False):
+        length = math.hypot(bx - ax, by - ay) or 1e-6
+        nx, ny = -(by - ay) / length / 2, (bx - ax) / length / 2
+        corners = [
+            (ax - nx * wa, ay - ny * wa),
+            (bx - nx * wb, by - ny * wb),
+            (bx + nx * wb, by + ny * wb),
+            (ax + nx * wa, ay + ny * wa),
+        ]
+        path.addPath(outline(corners))
+    for (x, y), width in zip(points, widths, strict=True):
+        path.addCircle(x, y, width / 2)
+    canvas.drawPath(path, paint)
 
 
-def _tail(canvas: skia.Canvas, brush: Brush, beast: _Beast, t: float) -> None:
-    wag = math.sin(7 * t)
+def _curve(points: list[tuple[float, float]], steps: int = 10) -> list[tuple[float, float]]:
+    """Points along a quadratic through three control points."""
+    (ax, ay), (bx, by), (cx, cy) = points
+    result = []
+    for k in range(steps + 1):
+        f = k / steps
+        u, v, w = (1 - f) ** 2, 2 * f * (1 - f), f * f
+        result.append((u * ax + v * bx + w * cx, u * ay + v * by + w * cy))
+    return result
+
+
+def _leg(canvas: skia.Canvas, brush: Brush, beast: _Beast, stride: _Stride, t: float, paint: skia.Paint) -> None:
+    """Thigh, shank and foot; a hind leg bends at the hock, backwards, a fore leg a little forwards."""
+    x, hind = stride.x, stride.hind
+    swing = math.sin(beast.pace * t + stride.phase)
+    lift = max(0.0, math.cos(beast.pace * t + stride.phase)) * beast.stride * 0.35
+    hip = (x, beast.belly - beast.girth * 0.42)
+    foot = (x + swing * beast.stride + (0.02 if hind else 0.0), -lift - beast.leg * 0.25)
+    if hind:
+        stifle = (x + 0.06 + swing * beast.stride * 0.30, beast.belly * 0.86 - lift * 0.2)
+        hock = (x - 0.055 + swing * beast.stride * 0.62, beast.belly * 0.45 - lift * 0.7)
+        points = [hip, stifle, hock, foot]
+        widths = [beast.girth * 0.74, beast.leg * 2.1, beast.leg * 1.0, beast.leg * 0.78]
+    else:
+        elbow = (x - 0.015 + swing * beast.stride * 0.12, beast.belly * 0.94)
+        knee = (x + 0.02 + swing * beast.stride * 0.55, beast.belly * 0.50 - lift * 0.8)
+        points = [hip, elbow, knee, foot]
+        widths = [beast.girth * 0.56, beast.leg * 1.7, beast.leg * 1.0, beast.leg * 0.78]
+    _taper(canvas, points, widths, paint)
+    shoe = brush.fill(mix(beast.dark, "#000000", 0.1 if stride.near else 0.35))
+    toe = (foot[0] + beast.leg * 0.55, foot[1] + beast.leg * 0.05)
+    _taper(canvas, [foot, toe], [beast.leg * 0.86, beast.leg * 0.70], shoe)
+
+
+def _tail(canvas: skia.Canvas, brush: Brush, beast: _Beast, t: float, paint: skia.Paint) -> None:
+    wag = math.sin(7 * t) if beast.tail == "up" else math.sin(2.2 * t)
+    rump = beast.belly - beast.girth * 0.86
     match beast.tail:
         case "up":
-            path = smooth([(-0.40, -0.60), (-0.52, -0.70), (-0.56 + 0.04 * wag, -0.88)])
-            canvas.drawPath(path, brush.stroke(beast.coat, 0.05))
+            points = _curve([(-0.36, rump), (-0.56, rump - 0.02), (-0.60 + 0.05 * wag, rump - 0.24)])
+            _taper(canvas, points, [0.062 - 0.0042 * k for k in range(11)], paint)
         case "bush":
-            path = smooth([(-0.38, -0.56), (-0.62, -0.50 + 0.02 * wag), (-0.86, -0.42 + 0.04 * wag)])
-            canvas.drawPath(path, brush.stroke(beast.coat, 0.13))
-            canvas.drawCircle(-0.84, -0.43 + 0.04 * wag, 0.06, brush.fill("#f3ece2"))
+            points = _curve([(-0.34, rump + 0.02), (-0.58, rump + 0.02), (-0.88, rump + 0.16 + 0.05 * wag)])
+            widths = [0.05, 0.07, 0.09, 0.11, 0.125, 0.132, 0.132, 0.12, 0.10, 0.07, 0.03]
+            _taper(canvas, points, widths, paint)
+            tip = brush.fill(
+                "#f3ece2" if beast.ears == "point" and beast.girth < 0.22 else mix(beast.coat, "#000", 0.2)
+            )
+            _taper(canvas, points[8:], widths[8:], tip)
         case "long":
-            path = smooth([(-0.42, -0.68), (-0.60, -0.62 + 0.02 * wag), (-0.70, -0.42), (-0.72 + 0.04 * wag, -0.26)])
-            canvas.drawPath(path, brush.stroke(beast.dark, 0.085))
+            points = _curve([(-0.38, rump), (-0.64, rump - 0.02), (-0.60 + 0.06 * wag, rump + 0.48)])
+            widths = [0.05, 0.065, 0.08, 0.09, 0.10, 0.105, 0.10, 0.09, 0.075, 0.05, 0.02]
+            _taper(canvas, points, widths, brush.fill(beast.dark))
         case _:
-            canvas.drawLine(-0.40, -0.64, -0.46, -0.60, brush.stroke("#f3ece2", 0.06))
+            points = [(-0.38, rump), (-0.44, rump + 0.05)]
+            _taper(canvas, points, [0.07, 0.04], brush.fill("#f3ece2"))
 
 
-def _beast_head(canvas: skia.Canvas, brush: Brush, beast: _Beast) -> None:
+def _beast_head(canvas: skia.Canvas, brush: Brush, beast: _Beast, coat: skia.Paint) -> None:
     x, y = beast.neck
     length, height = beast.head
     skull = smooth(
@@ -207,7 +260,7 @@ def _beast_head(canvas: skia.Canvas, brush: Brush, beast: _Beast) -> None:
         ],
         close=True,
     )
-    canvas.drawPath(skull, brush.fill(beast.coat))
+    canvas.drawPath(skull, coat)
     canvas.drawCircle(x + length * 0.86, y + height * 0.2, height * 0.13, brush.fill(beast.dark))
     canvas.drawCircle(x + length * 0.2, y - height * 0.18, height * 0.085, brush.fill("#120d0b"))
     if beast.ears == "flop":
@@ -221,57 +274,56 @@ def _beast_head(canvas: skia.Canvas, brush: Brush, beast: _Beast) -> None:
         for lean in (-0.06, 0.06):
             path = skia.Path()
             path.moveTo(x - 0.02, y - height * 0.5)
-            path.quadTo(x - 0.14 + lean, y - 0.20, x - 0.02 + lean * 2, y - 0.36)
-            for at, reach in ((0.16, 0.10), (0.25, 0.10)):
-                path.moveTo(x - 0.075 + lean, y - at)
-                path.lineTo(x + reach + lean, y - at - 0.10)
+            path.quadTo(x - 0.12 + lean, y - 0.15, x - 0.02 + lean * 2, y - 0.27)
+            for at, reach in ((0.11, 0.05), (0.18, 0.05)):
+                path.moveTo(x - 0.065 + lean, y - at)
+                path.lineTo(x + reach + lean, y - at - 0.06)
             canvas.drawPath(path, brush.stroke("#d9c19a", 0.018))
 
 
 def _beast(canvas: skia.Canvas, brush: Brush, t: float, v: Variant, beast: _Beast) -> None:
     t += v.b * 3
     bounce = abs(math.sin(beast.pace * t)) * beast.stride * 0.10
+    shoulder, belly = beast.belly - beast.girth, beast.belly
+    light, shade = mix(beast.coat, "#fff0d8", 0.18), mix(beast.coat, "#000000", 0.30)
+    # One gradient for every near part: head, neck, trunk and legs run into each other without a seam.
+    near = brush.linear((0, beast.neck[1]), (0, -0.05), [(0, light, 1), (0.45, beast.coat, 1), (1, shade, 1)])
+    far = brush.fill(mix(beast.coat, "#000000", 0.42))
     canvas.save()
     canvas.translate(0, -bounce)
-    for x, phase, shade, hind in ((-0.28, 1.9, 0.35, True), (0.24, 4.4, 0.35, False)):
-        _leg(canvas, brush, beast, x, phase, t, shade, hind)
-    _tail(canvas, brush, beast, t)
-    shoulder = beast.belly - beast.girth
+    for stride in _STRIDES[:2]:
+        _leg(canvas, brush, beast, stride, t, far)
+    _tail(canvas, brush, beast, t, near)
+    nx, ny = beast.neck
     trunk = smooth(
         [
-            (-0.40, shoulder + 0.06),
-            (-0.26, shoulder - 0.02),
-            (0.0, shoulder + 0.02),
+            (-0.41, shoulder + 0.12),
+            (-0.36, shoulder + 0.01),
+            (-0.16, shoulder - 0.01),
+            (0.04, shoulder + 0.025),
             (0.24, shoulder - 0.02),
-            (0.38, shoulder + 0.10),
-            (0.30, beast.belly + 0.02),
-            (-0.05, beast.belly - 0.02),
-            (-0.34, beast.belly - 0.02),
+            (0.37, shoulder + 0.07),
+            (0.37, belly - 0.05),
+            (0.24, belly + 0.035),
+            (0.0, belly - 0.015),
+            (-0.22, belly - 0.045),
+            (-0.38, belly - 0.05),
         ],
         close=True,
     )
-    stops: list[Stop] = [(0, mix(beast.coat, "#fff0d8", 0.16), 1), (1, mix(beast.coat, "#000000", 0.34), 1)]
-    canvas.drawPath(trunk, brush.linear((0, shoulder), (0, beast.belly), stops))
-    nx, ny = beast.neck
-    neck = smooth(
-        [
-            (0.10, shoulder + 0.03),
-            (nx - 0.16, ny - 0.02),
-            (nx + 0.02, ny - 0.04),
-            (nx, ny + 0.09),
-            (0.36, shoulder + 0.20),
-        ]
-    )
-    canvas.drawPath(neck, brush.linear((0, ny), (0, beast.belly), stops))
+    canvas.drawPath(trunk, near)
+    rise = (0.30, shoulder + beast.girth * 0.42)
+    neck = _curve([rise, ((rise[0] + nx) / 2 + 0.05, (rise[1] + ny) / 2 + 0.02), (nx, ny + 0.02)])
+    thick, thin = beast.girth * 0.92, beast.head[1] * 1.02
+    _taper(canvas, neck, [thick + (thin - thick) * (k / 10) ** 0.75 for k in range(11)], near)
     if beast.mane:
-        flow = 0.03 * math.sin(6 * t)
-        mane = smooth(
-            [(nx - 0.02, ny - 0.10), (nx - 0.18, ny + 0.02), (0.16 + flow, shoulder - 0.06), (0.06, shoulder + 0.04)]
-        )
-        canvas.drawPath(mane, brush.stroke(beast.dark, 0.075))
-    _beast_head(canvas, brush, beast)
-    for x, phase, shade, hind in ((-0.33, 0.3, 0.08, True), (0.29, 2.7, 0.08, False)):
-        _leg(canvas, brush, beast, x, phase, t, shade, hind)
+        flow = 0.02 * math.sin(3.1 * t)
+        points = _curve([(nx + 0.03, ny - 0.09), (nx - 0.09, ny + 0.02), (0.19 + flow, shoulder + 0.02)])
+        widths = [0.035, 0.05, 0.065, 0.075, 0.08, 0.08, 0.075, 0.068, 0.055, 0.04, 0.02]
+        _taper(canvas, points, widths, brush.fill(beast.dark))
+    _beast_head(canvas, brush, beast, near)
+    for stride in _STRIDES[2:]:
+        _leg(canvas, brush, beast, stride, t, near)
     canvas.restore()
 
 
