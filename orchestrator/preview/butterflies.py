@@ -10,6 +10,7 @@ import skia
 
 from orchestrator.preview.brush import Brush, Stop
 from orchestrator.preview.layers import Layer, Live, LivePaint, Stage
+from orchestrator.preview.macro import perch
 from orchestrator.preview.palette import Ink, mix
 
 Vec = tuple[float, float, float]
@@ -160,6 +161,7 @@ class _Flight:
     beat: float
     phase: float
     swing: float
+    rest: float = 1.0  # how much of the wandering is left: 0 on a flower
 
 
 def _rotate(v: Vec, yaw: float, pitch: float, roll: float) -> Vec:
@@ -175,9 +177,9 @@ def _draw(canvas: skia.Canvas, brush: Brush, wings: _Wings, flight: _Flight, t: 
     """Project the folded wings: x to the right, y up the picture, z towards the camera."""
     stroke = math.sin(2 * math.pi * flight.beat * t + flight.phase)
     fold = 0.42 + 0.78 * (0.5 + 0.5 * stroke) ** 1.3
-    yaw = flight.heading + 0.25 * math.sin(0.7 * t + flight.phase)
+    yaw = flight.heading + 0.25 * flight.rest * math.sin(0.7 * t + flight.phase)
     pitch = flight.tilt + 0.10 * stroke
-    roll = 0.45 * math.sin(0.5 * t + flight.phase * 1.7)
+    roll = 0.45 * (0.2 + 0.8 * flight.rest) * math.sin(0.5 * t + flight.phase * 1.7)
     x = flight.x + flight.swing * math.sin(flight.speed * t + flight.phase)
     x += 0.4 * flight.swing * math.sin(2.3 * flight.speed * t + 2 * flight.phase)
     y = flight.y + 0.5 * flight.swing * math.sin(1.4 * flight.speed * t + flight.phase * 0.6) - 0.006 * stroke
@@ -221,12 +223,13 @@ def _flights(stage: Stage, rng: random.Random, count: int, sizes: tuple[float, f
     rows = max(1, math.ceil(count / columns))
     cells = [(c, r) for r in range(rows) for c in range(columns)]
     rng.shuffle(cells)
-    top, low = 0.08, min(0.9, stage.horizon + spread)
+    top, low = 0.08, min(0.9, max(0.62, stage.horizon + spread))
     for c, r in cells[:count]:
+        u, v = _gathered(stage, (c + rng.uniform(0.15, 0.85)) / columns, (r + rng.uniform(0.1, 0.9)) / rows)
         flights.append(
             _Flight(
-                x=stage.aspect * (c + rng.uniform(0.15, 0.85)) / columns,
-                y=top + (low - top) * (r + rng.uniform(0.1, 0.9)) / rows,
+                x=stage.aspect * u,
+                y=top + (low - top) * v,
                 size=rng.uniform(*sizes),
                 speed=rng.uniform(0.35, 0.7),
                 heading=rng.gauss(0, 0.75),
@@ -237,6 +240,19 @@ def _flights(stage: Stage, rng: random.Random, count: int, sizes: tuple[float, f
             )
         )
     return flights
+
+
+def _gathered(stage: Stage, u: float, v: float) -> tuple[float, float]:
+    """Where in the sky a flock keeps: all over it, in a band that climbs, or about the subject's side."""
+    side = stage.side / stage.aspect
+    match stage.rng("flock").choice(("all", "band", "cloud")):
+        case "band":
+            line = 0.85 - 0.72 * u if side > 0.5 else 0.13 + 0.72 * u
+            return u, min(1.0, max(0.0, line + 0.42 * (v - 0.5)))
+        case "cloud":
+            return side + (u - side) * (0.42 + 0.45 * v), v
+        case _:
+            return u, v
 
 
 def butterfly_layers(stage: Stage, count: int, pose: str) -> tuple[list[Layer], list[Layer]]:
@@ -253,6 +269,8 @@ def butterfly_layers(stage: Stage, count: int, pose: str) -> tuple[list[Layer], 
         _BOX.makeOutset(0.25, 0.25),
     )
     k = 0.55 + 0.45 * stage.zoom
+    if stage.view == "macro":
+        return _in_the_grass(stage, brush, sharp, soft, count)
     if count == 1:
         hero = [_Flight(stage.side, 0.42, 0.15 * k, 0.4, rng.gauss(0, 0.4), rng.uniform(-0.9, -0.3), 1.3, 0.6, 0.04)]
         return [Live(1.0, _swarm(brush, sharp, hero))], []
@@ -264,6 +282,27 @@ def butterfly_layers(stage: Stage, count: int, pose: str) -> tuple[list[Layer], 
         [Live(0.6, _swarm(brush, sharp, far)), Live(1.0, _swarm(brush, sharp, middle))],
         [Live(1.4, _swarm(brush, soft, near))],
     )
+
+
+def _in_the_grass(
+    stage: Stage, brush: Brush, sharp: _Wings, soft: _Wings, count: int
+) -> tuple[list[Layer], list[Layer]]:
+    """One rests on the flower and opens its wings; a few others pass behind it, out of focus."""
+    rng = stage.rng("resting")
+    heading, tilt = rng.uniform(-0.6, 0.6), rng.uniform(-0.75, -0.35)
+    beat, phase = rng.uniform(0.20, 0.28), rng.uniform(0, 6.28)
+
+    def rest(canvas: skia.Canvas, t: float) -> None:
+        x, y = perch(stage, t)
+        _draw(canvas, brush, sharp, _Flight(x, y - 0.05, 0.19, 0.4, heading, tilt, beat, phase, 0.0, 0.0), t)
+
+    behind: list[Layer] = []
+    others = min(6, count - 1)
+    if others:
+        passing = _flights(stage, rng, others, (0.05, 0.11), 0.0)
+        passing = [flight for flight in passing if abs(flight.x - stage.side) > 0.25]
+        behind.append(Live(0.6, _swarm(brush, soft, passing)))
+    return behind, [Live(1.0, rest)]
 
 
 def _insect_brush(stage: Stage) -> Brush:

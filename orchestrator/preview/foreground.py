@@ -348,13 +348,13 @@ def _coral(stage: Stage) -> Iterator[Layer]:
                 tall = (
                     size
                     * rng.uniform(0.5, 1.1)
-                    * (0.8 + 0.2 * stage.zoom)
+                    * (0.7 + 0.3 * stage.zoom)
                     * (0.55 + 0.5 * min(1.0, edge) if row else 1)
                 )
                 foot = base + rng.uniform(-0.015, 0.02)
                 rng.choice((_fan, _tubes, _weed, _brain))(canvas, rng, brush, x, foot, tall)
 
-        yield Plate(depth, base - size * 1.5, 1.1, paint, blur=blur, sway=Sway("grass", 0.008 + 0.006 * row, 4.4 + row))
+        yield Plate(depth, base - size * 2.1, 1.1, paint, blur=blur, sway=Sway("grass", 0.008 + 0.006 * row, 4.4 + row))
 
 
 _CORAL_INKS = ("#ff6a7d", "#ff9a4a", "#b86adf", "#ffd05c", "#f25c9a", "#5ad0b8")

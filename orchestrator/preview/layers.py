@@ -9,7 +9,7 @@ import hashlib
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import skia
@@ -22,8 +22,39 @@ from orchestrator.preview.spec import ShotArt
 Paint = Callable[[skia.Canvas], None]
 LivePaint = Callable[[skia.Canvas, float], None]
 
-_HORIZONS = {"wide": 0.66, "medium": 0.62, "close": 0.57}
 _ZOOMS = {"wide": 0.8, "medium": 1.25, "close": 2.0}
+# Where the camera may stand, by place and framing: (name, horizon). A low camera gives the picture to the sky, a high
+# one to the land; shots of one place take turns. `macro` lies in the grass.
+_Views = dict[str, tuple[tuple[str, float], ...]]
+_OPEN: _Views = {
+    "wide": (("level", 0.66), ("low", 0.82), ("high", 0.44)),
+    "medium": (("level", 0.62), ("low", 0.74), ("high", 0.52)),
+    "close": (("level", 0.58), ("low", 0.80)),
+}
+_VIEWS: dict[str, _Views] = {
+    "mountains": {"wide": (("level", 0.68), ("low", 0.80), ("high", 0.52)), "medium": (("level", 0.62), ("low", 0.73))},
+    "forest": {"wide": (("level", 0.64), ("low", 0.76)), "medium": (("level", 0.60), ("high", 0.50))},
+    "sea": {
+        "wide": (("level", 0.64), ("low", 0.82), ("high", 0.34)),
+        "medium": (("level", 0.60), ("high", 0.46)),
+        "close": (("low", 0.72), ("high", 0.32)),
+    },
+    "coast": {"wide": (("level", 0.64), ("low", 0.74), ("high", 0.48)), "close": (("level", 0.57), ("low", 0.66))},
+    "lake": {"medium": (("level", 0.62), ("high", 0.46)), "close": (("level", 0.57), ("high", 0.36))},
+    "city": {
+        "wide": (("level", 0.66), ("low", 0.84), ("high", 0.56)),
+        "medium": (("level", 0.62), ("low", 0.78)),
+        "close": (("level", 0.57), ("low", 0.72)),
+    },
+    "village": {"wide": (("level", 0.66), ("low", 0.74), ("high", 0.52)), "medium": (("level", 0.62), ("high", 0.54))},
+    "seabed": {
+        "wide": (("level", 0.72), ("low", 0.92)),
+        "medium": (("level", 0.68), ("low", 0.80)),
+        "close": (("level", 0.76), ("high", 0.62)),
+    },
+}
+_FIXED: _Views = {"wide": (("level", 0.66),), "medium": (("level", 0.62),), "close": (("level", 0.57),)}
+_MACRO_SKIES = ("dawn", "day", "golden_hour", "dusk", "overcast")
 
 
 @dataclass(frozen=True)
@@ -87,6 +118,8 @@ class Stage:
     unit: float  # shrinks things in portrait pictures
     sun: tuple[float, float]
     flip: bool = field(default=False)
+    view: str = "level"  # level | low | high | macro
+    backlit: bool = False  # the sun is behind everything: shapes, and light at their edges
 
     def rng(self, name: str) -> random.Random:
         """Random numbers for one painter; another painter's use never shifts them."""
@@ -114,7 +147,12 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
     rng = random.Random(f"{art.seed}:stage")
     unit = min(1.0, math.pow(aspect / 1.35, 0.6))
     palette = palette_for(art.sky)
-    horizon = _HORIZONS[art.framing] + rng.uniform(-0.045, 0.035)
+    view, horizon = _view(art)
+    horizon += rng.uniform(-0.035, 0.025)
+    backlit = _is_backlit(art)
+    if backlit:
+        r, g, b = palette.ambient
+        palette = replace(palette, ambient=(r * 0.52, g * 0.50, b * 0.56), sun_size=palette.sun_size * 1.35)
     flip = rng.random() < 0.5
     side = aspect * (rng.uniform(0.30, 0.40) if flip else rng.uniform(0.60, 0.70))
     if art.framing == "close":
@@ -128,9 +166,32 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
         palette=palette,
         brush=Brush(palette, grade_for(art.style, art.mood)),
         horizon=horizon,
-        zoom=_ZOOMS[art.framing] * unit,
+        zoom=_ZOOMS[art.framing] * unit * {"low": 0.92, "high": 0.82}.get(view, 1.0),
         side=side,
         unit=unit,
         sun=(sun_x, sun_y),
         flip=flip,
+        view=view,
+        backlit=backlit,
     )
+
+
+def _view(art: ShotArt) -> tuple[str, float]:
+    """Which of the place's camera positions this shot takes."""
+    if art.board or art.terrain in ("room", "diner", "orbit"):
+        return _FIXED[art.framing][0]
+    if _in_the_grass(art):
+        return "macro", 0.80
+    views = _VIEWS.get(art.terrain, _OPEN)
+    return random.Random(f"{art.seed}:view").choice(views.get(art.framing) or _OPEN[art.framing])
+
+
+def _in_the_grass(art: ShotArt) -> bool:
+    small = all(subject.sprite in ("butterfly", "bee") for subject in art.subjects)
+    growing = art.terrain == "meadow" and art.foreground in ("grass", "flowers")
+    return art.framing == "close" and growing and small and art.sky in _MACRO_SKIES
+
+
+def _is_backlit(art: ShotArt) -> bool:
+    low_sun = art.sky in ("dawn", "golden_hour", "dusk") and art.terrain not in ("room", "diner", "forest", "city")
+    return low_sun and art.framing != "close" and random.Random(f"{art.seed}:backlit").random() < 0.36

@@ -35,9 +35,14 @@ def place_layers(stage: Stage) -> Iterator[Layer]:
 
 def _city(stage: Stage) -> Iterator[Layer]:
     h = stage.horizon + 0.03
-    blur = far_blur(stage)
+    blur = far_blur(stage) * 1.3
+    # From below, towers fill the sky; other streets are lower or taller, row by row.
+    lift = (1.0 + 2.6 * max(0.0, stage.horizon - 0.68)) * stage.rng("skyline").uniform(0.72, 1.2)
     for row, (depth, tall, haze) in enumerate(((0.26, 0.38, 0.66), (0.4, 0.33, 0.44), (0.58, 0.46, 0.20))):
-        yield _blocks(stage, row, depth, h + 0.012 * row, tall, haze, blur if row < 2 else blur * 0.6)
+        tall *= lift * stage.rng(f"skyline{row}").uniform(0.85, 1.15)
+        yield _blocks(stage, row, depth, h + 0.012 * row, tall, haze, blur)
+    if stage.art.framing == "close" and stage.palette.lamps:
+        yield Plate(0.6, 0.05, h + 0.06, lambda canvas: _city_bokeh(canvas, stage, h), detail=0.5)
     yield _street_plate(stage, h + 0.02)
     if stage.palette.lamps:
         yield Live(0.6, _window_life(stage, h))
@@ -99,6 +104,18 @@ def _windows(canvas: skia.Canvas, stage: Stage, rng: random.Random, brush: Brush
                 canvas.drawRect(pane, stage.brush.fill(ink, rng.uniform(0.55, 1.0)))
             else:
                 canvas.drawRect(pane, glass)
+
+
+def _city_bokeh(canvas: skia.Canvas, stage: Stage, base: float) -> None:
+    """Lamps and windows out of focus: discs with a brighter rim."""
+    rng = stage.rng("city bokeh")
+    left, right = stage.span(0.6)
+    for _ in range(round(26 * (right - left))):
+        x, y = rng.uniform(left, right), base - 0.42 * rng.random() ** 1.6
+        r = rng.uniform(0.012, 0.038)
+        ink = rng.choice(("#ffb84a", "#ff6a5c", "#7fd0ff", "#ffd98a", "#ff9ad1", "#ffe7b8"))
+        canvas.drawCircle(x, y, r, stage.brush.fill(ink, rng.uniform(0.12, 0.38)))
+        canvas.drawCircle(x, y, r, stage.brush.stroke(ink, 0.0016, 0.30))
 
 
 def _window_life(stage: Stage, base: float) -> LivePaint:

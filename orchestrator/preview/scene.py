@@ -8,10 +8,12 @@ from orchestrator.preview.atmosphere import air_layers, haze_layers
 from orchestrator.preview.foreground import foreground_layers
 from orchestrator.preview.grammar import board_layers
 from orchestrator.preview.layers import Layer, Stage
+from orchestrator.preview.macro import macro_before, macro_behind
 from orchestrator.preview.places import PLACES, place_layers
 from orchestrator.preview.skies import sky_layers
 from orchestrator.preview.sprites import subject_layers
 from orchestrator.preview.terrains import land_layers
+from orchestrator.preview.vistas import flare_layers
 from orchestrator.preview.waters import WATERS, water_layers
 
 
@@ -22,6 +24,8 @@ def compose(stage: Stage) -> list[Layer]:
         behind = [*board_layers(stage), *behind]
     indoors = stage.art.terrain in ("room", "diner")
     weather = list(air_layers(stage))
+    if stage.view == "macro":
+        return [*macro_behind(stage), *behind, *macro_before(stage), *before, *weather]
     return [
         *sky_layers(stage),
         *(weather if indoors else []),  # it rains behind the window
@@ -30,6 +34,7 @@ def compose(stage: Stage) -> list[Layer]:
         *behind,
         *foreground_layers(stage),
         *before,
+        *flare_layers(stage),
         *([] if indoors else weather),
     ]
 

@@ -101,7 +101,7 @@ def _paint_stars(canvas: skia.Canvas, stage: Stage, low: float, count: int) -> N
         canvas.drawCircle(x, y, 0.0007 + 0.0014 * bright, stage.brush.fill(ink, alpha))
 
 
-def _twinkle(stage: Stage, low: float) -> LivePaint:
+def _twinkle(stage: Stage, low: float, share: float = 14.0) -> LivePaint:
     rng = stage.rng("twinkle")
     stars = [
         (
@@ -111,7 +111,7 @@ def _twinkle(stage: Stage, low: float) -> LivePaint:
             rng.uniform(0, 6.3),
             rng.uniform(0.0012, 0.0024),
         )
-        for _ in range(round(14 * stage.aspect))
+        for _ in range(round(share * stage.aspect))
     ]
     strength = min(1.0, stage.palette.stars)
 
@@ -345,7 +345,7 @@ def _shafts(stage: Stage) -> LivePaint:
 
 def _space(stage: Stage) -> Iterator[Layer]:
     yield Plate(0.06, -0.1, 1.1, lambda canvas: _paint_space(canvas, stage), opaque=True)
-    yield Live(0.06, _twinkle(stage, 1.0))
+    yield Live(0.06, _twinkle(stage, 1.0, 64.0))
 
 
 def _paint_space(canvas: skia.Canvas, stage: Stage) -> None:

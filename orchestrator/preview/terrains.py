@@ -16,6 +16,7 @@ from orchestrator.preview.foreground import grass_row
 from orchestrator.preview.layers import Layer, Live, LivePaint, Plate, Stage, Sway
 from orchestrator.preview.palette import Ink, mix
 from orchestrator.preview.people import Variant
+from orchestrator.preview.vistas import far_features, near_features, near_trunk
 
 
 def ridge_line(
@@ -76,7 +77,7 @@ def _sun_gap(stage: Stage, x: float) -> float:
 
 def far_blur(stage: Stage) -> float:
     """How soft the background is: a close shot has a shallow focus."""
-    return {"wide": 0.0, "medium": 0.0008, "close": 0.0045}[stage.art.framing]
+    return {"wide": 0.0, "medium": 0.0008, "close": 0.0075}[stage.art.framing]
 
 
 def ground_plate(
@@ -127,8 +128,63 @@ def three_ridges(stage: Stage, ink: Ink = "#4d5a6b", tall: float = 1.0) -> Itera
 
 
 def _meadow(stage: Stage) -> Iterator[Layer]:
-    yield from three_ridges(stage, "#4a5670")
+    yield from _backdrop(stage)
+    if stage.view == "high" or stage.rng("rolling").random() < 0.3:
+        yield from _rolling(stage)
+        return
+    yield from far_features(stage, "#6f8f4a")
     yield turf_plate(stage, ("#7f9a48", "#1f3a1c"), ("#8ba34b", "#43682e"))
+    yield from near_features(stage)
+
+
+def _backdrop(stage: Stage) -> Iterator[Layer]:
+    """Far ridges, near hills or a flat horizon with a line of woods, by the shot."""
+    h = stage.horizon
+    match stage.rng("backdrop").choice(("ridges", "ridges", "hills", "woods")):
+        case "hills":
+            for number, (depth, tall, haze) in enumerate(((0.3, 0.085, 0.62), (0.46, 0.06, 0.38))):
+                yield ridge_plate(
+                    stage,
+                    f"down{number}",
+                    depth=depth,
+                    base=h + 0.006,
+                    height=tall,
+                    ink="#5f7d58",
+                    haze=haze,
+                    rough=0.25,
+                    scale=0.9,
+                    blur=far_blur(stage),
+                )
+        case "woods":
+            yield ridge_plate(
+                stage, "r0", depth=0.26, base=h, height=0.07, ink="#4a5670", haze=0.7, scale=0.7, blur=far_blur(stage)
+            )
+            yield tree_line(stage, "far wood", depth=0.48, base=h + 0.014, height=0.055, haze=0.42, ink="#3f5f4a")
+        case _:
+            yield from three_ridges(stage, "#4a5670", tall=stage.rng("tall").uniform(0.75, 1.5))
+
+
+def _rolling(stage: Stage) -> Iterator[Layer]:
+    """Hill behind hill to the camera, seen from a rise."""
+    h = stage.horizon
+    room = 1.0 - h
+    yield from far_features(stage, "#7d9850")
+    for number, (at, tall, haze, ink) in enumerate(((0.10, 0.07, 0.26, "#7f9c52"), (0.28, 0.09, 0.14, "#7a9848"))):
+        yield ridge_plate(
+            stage,
+            f"roll{number}",
+            depth=0.66 + 0.08 * number,
+            base=h + room * at,
+            height=tall,
+            ink=ink,
+            haze=haze,
+            rough=0.22,
+            scale=1.1,
+            foot=0.16,
+        )
+    top = h + room * 0.30
+    yield turf_plate(stage, ("#86a04e", "#1f3a1c"), ("#8ba34b", "#43682e"), top=top, haze=0.04)
+    yield from near_features(stage, top)
 
 
 def turf_plate(
@@ -164,6 +220,7 @@ def _mountains(stage: Stage) -> Iterator[Layer]:
     )
     yield tree_line(stage, "pines", depth=0.56, base=h + 0.022, height=0.055 + 0.02 * zoom, haze=0.24, ink="#2b4a35")
     yield turf_plate(stage, ("#7d8f4e", "#26381f"), ("#8a9a50", "#4a6434"))
+    yield from near_features(stage)
 
 
 def peaks_plate(
@@ -288,10 +345,16 @@ def _forest(stage: Stage) -> Iterator[Layer]:
     yield ridge_plate(
         stage, "canopy", depth=0.2, base=h, height=0.62, ink="#3d5c40", haze=0.66, scale=0.10, rough=0.7, blur=0.006
     )
-    for row, (depth, haze, wide) in enumerate(((0.34, 0.62, 0.012), (0.5, 0.44, 0.022), (0.68, 0.25, 0.042))):
+    girth = stage.rng("girth").uniform(0.65, 1.45)
+    for row, (depth, haze, thick) in enumerate(((0.34, 0.62, 0.012), (0.5, 0.44, 0.022), (0.68, 0.25, 0.042))):
+        wide = thick * girth
         yield _trunks(stage, row, depth, haze, wide * (0.7 + 0.35 * stage.zoom), h + 0.03 * row)
     yield turf_plate(stage, ("#5c6b3a", "#1a2616"), ("#6d8a44", "#365a30"), top=h, haze=0.25)
+    if stage.art.framing == "wide":
+        yield from near_features(stage, h)
     yield Live(0.6, _sunbeams(stage))
+    if stage.art.framing == "close" or stage.rng("trunk").random() < 0.4:
+        yield near_trunk(stage)
     yield _leaf_roof(stage)
 
 
@@ -529,7 +592,8 @@ def _village(stage: Stage) -> Iterator[Layer]:
     if snowy:
         yield peaks_plate(stage, "village peaks", depth=0.22, base=h, height=0.33, haze=0.45, blur=blur, snow=0.75)
     else:
-        yield from three_ridges(stage, "#5d7466", tall=0.8)
+        yield from three_ridges(stage, "#5d7466", tall=stage.rng("tall").uniform(0.5, 1.5))
+        yield from far_features(stage, "#6f8a4c")
     yield ridge_plate(
         stage, "hill0", depth=0.5, base=h + 0.05, height=0.10, ink=far_ink, haze=0.30, scale=0.8, rough=0.3, foot=0.17
     )
@@ -541,16 +605,18 @@ def _village(stage: Stage) -> Iterator[Layer]:
         yield ground_plate(stage, "#f2f6fc", "#93a9cf", top=h + 0.14, haze=0.0)
     else:
         yield turf_plate(stage, ("#86a04e", "#2b4423"), ("#8ba34b", "#4d7434"), top=h + 0.14, haze=0.0)
+        yield from near_features(stage, h + 0.14)
 
 
 def _hamlet(canvas: skia.Canvas, stage: Stage, snowy: bool) -> None:
     rng = stage.rng("hamlet")
     centre = stage.side
     homes = []
-    for k in range(15):
-        offset = rng.gauss(0, 0.30)
+    count, spread = rng.choice(((9, 0.16), (15, 0.30), (22, 0.42), (12, 0.50)))
+    for k in range(count):
+        offset = rng.gauss(0, spread)
         homes.append(
-            (centre + offset, stage.horizon + 0.055 - 0.05 * math.exp(-((offset / 0.3) ** 2)) + 0.04 * (k / 15))
+            (centre + offset, stage.horizon + 0.055 - 0.05 * math.exp(-((offset / 0.3) ** 2)) + 0.04 * (k / count))
         )
     size = 0.055 + 0.022 * stage.zoom
     brush = stage.brush.lifted(0.15).hazed(0.14)

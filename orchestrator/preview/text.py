@@ -12,7 +12,7 @@ from pathlib import Path
 
 import skia
 
-from orchestrator.preview.brush import Brush
+from orchestrator.preview.brush import Brush, Stop
 from orchestrator.preview.camera import ease
 
 _FONTS = Path(__file__).parent / "fonts"
@@ -132,6 +132,7 @@ def draw_title(canvas: skia.Canvas, brush: Brush, title: str, aspect: float, t: 
     lines, size, spacing = _fit_title(title.upper(), aspect * 0.84)
     spacing *= 1.0 + 0.05 * t / max(duration_s, 0.1)
     y = 0.40 - 0.62 * size * (len(lines) - 1)
+    _shade(canvas, brush, (y - size * 2.1, y - size * 0.3, y + size * (1.28 * len(lines) + 0.5)), aspect, 0.34 * alpha)
     for line in lines:
         width = text_width(line, size, "serif", spacing)
         x = (aspect - width) / 2
@@ -140,6 +141,16 @@ def draw_title(canvas: skia.Canvas, brush: Brush, title: str, aspect: float, t: 
         draw_spaced(canvas, line, x, y + 0.004, size, spacing, shade, "serif")
         draw_spaced(canvas, line, x, y, size, spacing, brush.fill("#fff6e6", alpha), "serif")
         y += size * 1.28
+
+
+def _shade(canvas: skia.Canvas, brush: Brush, band: tuple[float, float, float], aspect: float, alpha: float) -> None:
+    """Darken a band softly, so that letters are read over anything; it runs from edge to edge to have no shape."""
+    top, middle, low = band
+    at = (middle - top) / (low - top)
+    ink = "#0b0810"
+    stops: list[Stop] = [(0, ink, 0), (at * 0.5, ink, alpha * 0.42), (at, ink, alpha)]
+    stops += [(0.5 + at / 2, ink, alpha * 0.5), (1, ink, 0 if low < 1.0 else alpha)]
+    canvas.drawRect(skia.Rect(0, top, aspect, low), brush.unlit().linear((0, top), (0, low), stops))
 
 
 def _fit_title(title: str, width: float) -> tuple[list[str], float, float]:
@@ -201,6 +212,7 @@ def draw_note(canvas: skia.Canvas, brush: Brush, note: str, aspect: float) -> No
     lines = wrap(note, aspect * 0.74, size, 3, "serif")
     leading = size * 1.3
     y = 0.905 - leading * (len(lines) - 1)
+    _shade(canvas, brush, (y - size * 4.2, 0.93, 1.0), aspect, 0.50)
     rule = brush.stroke("#fff6e6", 0.0016, 0.5)
     canvas.drawLine(aspect / 2 - 0.05, y - size * 1.35, aspect / 2 + 0.05, y - size * 1.35, rule)
     for text in lines:

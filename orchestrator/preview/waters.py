@@ -138,10 +138,33 @@ def _swell(stage: Stage, number: int, depth: float, y: float, height: float) -> 
 
 def _sea(stage: Stage) -> Iterator[Layer]:
     h = stage.horizon
+    if stage.rng("island").random() < 0.4:
+        yield _island(stage)
     yield _water_plate(stage, h)
     yield Live(0.6, _glitter(stage, h))
+    rough = {"wide": 0.8, "medium": 1.0, "close": 1.7}[stage.art.framing] * stage.rng("rough").uniform(0.7, 1.3)
     for number, (depth, at, tall) in enumerate(((0.7, 0.30, 0.030), (0.82, 0.52, 0.045), (1.0, 0.80, 0.07))):
-        yield _swell(stage, number, depth, h + (1 - h) * at, tall)
+        yield _swell(stage, number, depth, h + (1 - h) * at, tall * rough)
+
+
+def _island(stage: Stage) -> Plate:
+    """Land far off, on the side of the sun."""
+    rng = stage.rng("island shape")
+    centre, wide = stage.aspect - stage.side + rng.uniform(-0.3, 0.3), rng.uniform(0.16, 0.42)
+    tall = rng.uniform(0.03, 0.08)
+    h = stage.horizon
+
+    def paint(canvas: skia.Canvas) -> None:
+        line = ridge_line(stage, "island line", (centre - wide, centre + wide), 0.5, 0.3)
+        crest = []
+        for x, v in line:
+            hump = max(0.0, 1 - ((x - centre) / wide) ** 2)
+            crest.append((x, h + 0.004 - tall * hump**0.8 * (0.45 + 0.55 * v)))
+        ink: list[Stop] = [(0, "#5d6d66", 1), (1, "#5d6d66", 1)]
+        body = outline([*crest, (centre + wide, h + 0.02), (centre - wide, h + 0.02)])
+        canvas.drawPath(body, stage.brush.lit(0.5).linear((0, h - tall), (0, h), ink))
+
+    return Plate(0.3, h - tall - 0.02, h + 0.02, paint, blur=far_blur(stage))
 
 
 def _coast(stage: Stage) -> Iterator[Layer]:
@@ -309,8 +332,10 @@ def _bank(stage: Stage, top: float) -> Plate:
 
 def _seabed(stage: Stage) -> Iterator[Layer]:
     """Hazy rock shelves, sand with light running over it."""
-    h = 0.70 if stage.art.framing != "close" else 0.76
-    for number, (depth, base, height, haze) in enumerate(((0.3, h, 0.34, 0.80), (0.48, h + 0.04, 0.24, 0.58))):
+    h = stage.horizon
+    rng = stage.rng("shelves")
+    for number, (depth, base, tall, haze) in enumerate(((0.3, h, 0.34, 0.80), (0.48, h + 0.04, 0.24, 0.58))):
+        height = tall * rng.uniform(0.45, 1.5)
         yield ridge_plate(
             stage,
             f"shelf{number}",
@@ -319,8 +344,8 @@ def _seabed(stage: Stage) -> Iterator[Layer]:
             height=height,
             ink="#2a5a6b",
             haze=haze,
-            rough=0.62,
-            scale=0.35,
+            rough=rng.choice((0.45, 0.62)),
+            scale=rng.uniform(0.25, 0.8),
             blur=0.003,
         )
     yield _sea_floor(stage, h + 0.04)

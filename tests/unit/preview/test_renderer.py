@@ -5,6 +5,7 @@ import pytest
 
 from orchestrator.preview import ShotArt, ShotRenderer, Subject, choose_art, still
 from orchestrator.preview.camera import Camera
+from orchestrator.preview.layers import stage_for
 from orchestrator.preview.spec import FOREGROUNDS, MOVES, SKIES, SPRITES, STYLES, TERRAINS
 from orchestrator.preview.sprites import SPRITES as DRAWN
 
@@ -109,6 +110,40 @@ def test_framings_of_one_place_differ() -> None:
     pictures = [still(art_for("mountains", framing=framing), W, H) for framing in ("wide", "medium", "close")]
     assert difference(pictures[0], pictures[1]) > 5
     assert difference(pictures[1], pictures[2]) > 5
+
+
+PLACES = ("meadow", "sea", "coast", "desert", "forest", "snow", "seabed", "city", "village", "mountains", "lake")
+
+
+@pytest.mark.parametrize("terrain", PLACES)
+def test_shots_of_one_place_and_hour_do_not_look_alike(terrain: str) -> None:
+    """Land, sky and framing differ even when the place, the light and the subject stay."""
+    foreground = "flowers" if terrain == "meadow" else "none"
+    sky = NATURAL_SKY.get(terrain, "golden_hour") if terrain != "seabed" else "underwater"
+    pictures = [
+        still(art_for(terrain, seed=60 + k, sky=sky, framing=framing, foreground=foreground), W // 2, H // 2)
+        for k, framing in enumerate(("wide", "medium", "close", "wide", "medium", "close"))
+    ]
+    apart = [difference(one, other) for k, one in enumerate(pictures) for other in pictures[k + 1 :]]
+    assert min(apart) > 2.5
+    assert np.mean(apart) > 8
+
+
+def test_a_close_shot_of_a_meadow_lies_in_the_grass() -> None:
+    art = art_for("meadow", framing="close", foreground="flowers", subjects=(Subject("butterfly", 24),))
+    assert stage_for(art, 16 / 9).view == "macro"
+    renderer = ShotRenderer(art, W, H)
+    assert difference(renderer.frame(0.0), renderer.frame(1.5)) > 0.5
+    for changes in ({"sky": "night"}, {"subjects": (Subject("horse"),)}, {"foreground": "rocks"}):
+        other = ShotArt(**{**art.__dict__, **changes})  # type: ignore[arg-type]
+        assert stage_for(other, 16 / 9).view != "macro"  # stars, a horse or rocks would not be seen
+
+
+def test_drawing_in_place_gives_the_same_picture() -> None:
+    renderer = ShotRenderer(art_for("lake", subjects=(Subject("lantern", 4),)), W, H)
+    rgba = renderer.frame(1.0)
+    assert np.array_equal(renderer.draw(1.0)[..., [2, 1, 0, 3]], rgba)
+    assert renderer.draw(2.0) is renderer.draw(1.0)
 
 
 def test_composition_does_not_depend_on_resolution() -> None:
