@@ -80,6 +80,7 @@ class OllamaMember:
         self._thinks: bool | None = None
         self._sees = True
         self._in_flight = 0
+        self._heard = -math.inf  # when the last bytes of any answer came
         # A top-level field of every request; inside `options` Ollama ignores it.
         self._keep_alive = _duration(config.keep_alive)
 
@@ -154,15 +155,17 @@ class OllamaMember:
 
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         answer = _Answer(self.model, self._config.num_ctx)
+        now = asyncio.get_running_loop().time
         source = self._server.lines(
             "/api/chat",
             self._body(request),
             request,
             patience_s=self._config.cold_load_s,
-            still_busy=self._still_busy,
+            still_busy=lambda: self._still_busy(request.first_byte_s),
         )
         async with aclosing(source) as reads:
             async for lines in reads:
+                self._heard = now()
                 delta, done = answer.read(lines)
                 if delta is not None:
                     yield delta
@@ -209,14 +212,18 @@ class OllamaMember:
             return None
         return wanted != "off"
 
-    async def _still_busy(self) -> bool:
-        """Why there may be no byte yet: the model is being loaded, or another request of ours is in front."""
+    async def _still_busy(self, silence_s: float) -> bool:
+        """Why there may be no byte yet: the model is being loaded, or another request of ours is in front.
+
+        That one must have been heard of late, or requests that are stuck together would wait for each other.
+        """
         try:
             running = await self._running()
         except MemberError:
             return False
         loaded = any(_same_tag(str(entry.get("name")), self.model) for entry in running)
-        return not loaded or self._in_flight > 1
+        in_front = self._in_flight > 1 and asyncio.get_running_loop().time() - self._heard < silence_s
+        return not loaded or in_front
 
     # -- what the server has ----------------------------------------------------------------------------------------
 
@@ -400,7 +407,7 @@ def _tool_calls(calls: Sequence[_Call]) -> tuple[ToolCall, ...]:
         if isinstance(arguments, str):
             try:
                 arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise BadAnswer("The arguments of a tool call are not JSON.") from error
         found.append(ToolCall(call.id or "", call.function.name, arguments or {}))
     return tuple(found)

@@ -341,7 +341,7 @@ def _call(fragment: _Fragment) -> ToolCall:
     function = fragment.function or _Function()
     try:
         arguments = msgspec.json.decode(function.arguments or "{}", type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadAnswer("The arguments of a tool call are not JSON.") from error
     return ToolCall(fragment.id or "", function.name or "", arguments)
 

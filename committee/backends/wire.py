@@ -127,7 +127,7 @@ class ModelServer:
                     return msgspec.json.decode(await _whole(response, _MAX_JSON_BYTES))
         except TimeoutError as error:
             raise MemberTimeout(f"{self.base_url} did not answer within {timeout_s:g} s.") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{self.base_url}{path} did not answer with JSON.") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error

@@ -275,7 +275,7 @@ def _attachment_name(part: _Part) -> str:
 def _arguments(called: _CalledFunction) -> dict[str, Any]:
     try:
         arguments = msgspec.json.decode(called.arguments or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {"raw": called.arguments}
     return arguments if isinstance(arguments, dict) else {"value": arguments}
 

@@ -112,6 +112,13 @@ UNUSUAL_BUT_LEGAL: list[bytes] = [
             {"role": "user", "content": "go on"},
         ]
     ),
+    messages(
+        [
+            {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[" * 5000}}]},
+            {"role": "assistant", "tool_calls": [{"id": "b", "function": {"name": "f", "arguments": '{"a":' * 5000}}]},
+            {"role": "user", "content": "go on"},
+        ]
+    ),
     chat(b'"functions":[{"name":"f","parameters":{"type":"object"}}],"function_call":"auto"'),
     chat(b'"tools":[{"type":"web_search"},{"type":"namespace","x":1}],"reasoning_effort":"low"'),
 ]

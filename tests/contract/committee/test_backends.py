@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from committee import ChatBackend, ChatRequest, Delta, MemberConfig, Message, StageContext, ToolCall, prompts, proposal
+from committee.backends import ollama as ollama_module
+from committee.backends import openai_compat as openai_module
 from committee.backends.offline import OfflineMember
 from committee.backends.ollama import OllamaMember
 from committee.backends.openai_compat import OpenAIMember
@@ -421,3 +423,11 @@ def test_refusals_are_read(body: Any, kind: type[MemberError]) -> None:
     error = error_from(400, error_message(body))
     assert type(error) is kind
     assert error.message.startswith("HTTP 400")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 5_000, '{"a":' * 5_000])
+def test_arguments_that_are_no_object_are_a_bad_answer(text: str) -> None:
+    with pytest.raises(BadAnswer):
+        ollama_module._tool_calls([ollama_module._Call(ollama_module._Function("f", text))])
+    with pytest.raises(BadAnswer):
+        openai_module._call(openai_module._Fragment(0, "c", openai_module._Function("f", text)))
