@@ -16,6 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from orchestrator.errors import StorageFull
+
 log = logging.getLogger(__name__)
 
 Progress = Callable[[dict[str, Any]], Awaitable[None]]
@@ -62,7 +64,10 @@ class Farm:
         on_progress: Progress | None = None,
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """Run one task in a child. Raises TaskFailed; on cancellation or timeout the child is killed."""
+        """Run one task in a child; on cancellation or timeout the child is killed.
+
+        Raises TaskFailed, or StorageFull when the child's disk is full.
+        """
         async with self._slots:
             for attempt in range(1, _TRIES + 1):
                 child = self._idle.pop() if self._idle else await self._start()
@@ -82,6 +87,8 @@ class Farm:
                     raise
                 else:
                     self._idle.append(child)
+                    if result.get("storage_full"):
+                        raise StorageFull("The disk of the work folder is full.")
                     if "error" in result:
                         raise TaskFailed(f"{task}: {result['error']}")
                     return dict(result["done"])

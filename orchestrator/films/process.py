@@ -6,6 +6,7 @@ protocol. The process is niced and dies with its parent, however that ends.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -63,7 +64,8 @@ def main() -> None:
             return
         except Exception as error:
             # The parent decides what a failed task means; this loop only reports it.
-            send({"error": f"{type(error).__name__}: {error}"})
+            full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
+            send({"error": f"{type(error).__name__}: {error}", "storage_full": full})
 
 
 if __name__ == "__main__":

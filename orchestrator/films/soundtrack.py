@@ -6,6 +6,7 @@ Everything is worked through in blocks on files, so an hour of sound needs no mo
 from __future__ import annotations
 
 import math
+import os
 import wave
 from collections.abc import Iterator
 from fractions import Fraction
@@ -38,7 +39,7 @@ def soundtrack(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     `lines` are {path, start_s}; `music` False leaves the bed out. Returns what the mix measured before encoding.
     """
     total = arguments["samples"]
-    mix = np.memmap(arguments["scratch"], dtype=np.float32, mode="w+", shape=(total, 2))
+    mix = _scratch(Path(arguments["scratch"]), total)
     lines = [(round(line["start_s"] * SAMPLE_RATE), Path(line["path"])) for line in arguments["lines"]]
     if arguments["music"]:
         _play(mix, compose(total / SAMPLE_RATE, mood=arguments["mood"], seed=arguments["seed"]))
@@ -51,6 +52,15 @@ def soundtrack(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     measured = _level(mix)
     _encode(Path(arguments["path"]), mix)
     return measured
+
+
+def _scratch(path: Path, total: int) -> Samples:
+    """Samples kept in a file. Its space is taken at once: a disk that fills up later would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, total * 2 * np.dtype(np.float32).itemsize)
+        return np.memmap(path, dtype=np.float32, mode="r+", shape=(total, 2))
+    return np.memmap(path, dtype=np.float32, mode="w+", shape=(total, 2))
 
 
 # --- music ---------------------------------------------------------------------------------------------------------

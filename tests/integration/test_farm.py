@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from orchestrator.errors import StorageFull
 from orchestrator.films.farm import Farm, TaskFailed
 
 ANSWER = 'print(\'{"done": {"ok": true}}\', flush=True)'
@@ -73,3 +74,11 @@ async def test_a_task_that_breaks_says_why_and_costs_no_child(tmp_path: Path) ->
             with pytest.raises(TaskFailed, match=r"measure: .*nothing\.mp4"):
                 await farm.run("measure", {"path": str(tmp_path / "nothing.mp4")})
         assert len(farm._all) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+async def test_a_full_disk_is_told_from_a_broken_task(tmp_path: Path) -> None:  # R6
+    silence = {"samples": 48_000, "lines": [], "music": False, "scratch": str(tmp_path / "mix")}
+    async with Farm(1) as farm:
+        with pytest.raises(StorageFull):
+            await farm.run("soundtrack", {**silence, "path": "/dev/full"})
