@@ -194,6 +194,27 @@ class TestOllama:
             await collect(backend, request())
         await backend.aclose()
 
+    async def test_requests_that_are_stuck_do_not_wait_for_each_other(self, ollama: FakeOllama) -> None:  # R11
+        ollama.fault = Fault.STALL
+        backend = member(ollama, "qwen3", "qwen3:32b", cold_load_s=30.0)
+        async with asyncio.timeout(5):
+            answers = (collect(backend, request()) for _ in range(3))
+            errors = await asyncio.gather(*answers, return_exceptions=True)
+        assert [str(error) for error in errors] == ["No answer within 0.4 s."] * 3
+        await backend.aclose()
+
+    async def test_a_request_waits_for_the_one_in_front_of_it(self, ollama: FakeOllama) -> None:
+        ollama.token_ms, ollama.text = 100, "word " * 15  # 1.5 s, several times what a first byte may take
+        backend = member(ollama, "qwen3", "qwen3:32b", cold_load_s=30.0)
+        in_front = asyncio.create_task(collect(backend, request(total_s=10.0)))
+        await ollama.until(lambda: ollama.open == 1)
+        ollama.fault = Fault.STALL
+        with pytest.raises(MemberTimeout):
+            await collect(backend, request())
+        assert in_front.done()
+        assert text_of(await in_front).strip() == ollama.text.strip()
+        await backend.aclose()
+
     async def test_a_preloaded_model_has_the_context_of_all_requests(self, ollama: FakeOllama) -> None:
         ollama.loaded.clear()
         backend = member(ollama, "qwen3", "qwen3:32b", num_ctx=16384)
