@@ -83,7 +83,7 @@ class Gate:
         token = telemetry.request_id.set(request_id)
         response = _Response(send, request_id)
         try:
-            self._check_host(headers)
+            self._check_host(scope, headers)
             if origin := headers.get("origin"):
                 self._check_origin(scope["method"], origin, headers, response)
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
@@ -105,7 +105,10 @@ class Gate:
         finally:
             telemetry.request_id.reset(token)
 
-    def _check_host(self, headers: dict[str, str]) -> None:
+    def _check_host(self, scope: Scope, headers: dict[str, str]) -> None:
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            # One of them would be checked here and another be used further in.
+            raise BadRequest("A request has one Host.", param="Host")
         host = headers.get("host", "")
         if _host_name(host) not in self._hosts:
             raise Forbidden(

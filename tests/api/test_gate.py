@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -151,6 +152,15 @@ async def test_foreign_host_names_reach_nothing(server: Server) -> None:  # M6
             async with server.http.request(method, server.url + path, headers={"host": host}) as response:
                 assert response.status == 403, host
                 assert (await response.json())["error"]["code"] == "host_not_allowed"
+
+
+async def test_a_second_host_is_refused(server: Server) -> None:  # M6
+    for first, second in (("evil.test", "localhost"), ("localhost", "evil.test"), ("localhost", "localhost")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(f"GET /health HTTP/1.1\r\nHost: {first}\r\nHost: {second}\r\nConnection: close\r\n\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 "), (first, second)
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_own_host_names(server: Server) -> None:
