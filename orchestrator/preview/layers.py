@@ -152,7 +152,7 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
     backlit = _is_backlit(art)
     if backlit:
         r, g, b = palette.ambient
-        palette = replace(palette, ambient=(r * 0.52, g * 0.50, b * 0.56), sun_size=palette.sun_size * 1.35)
+        palette = replace(palette, ambient=(r * 0.60, g * 0.57, b * 0.62), sun_size=palette.sun_size * 1.35)
     flip = rng.random() < 0.5
     side = aspect * (rng.uniform(0.30, 0.40) if flip else rng.uniform(0.60, 0.70))
     if art.framing == "close":

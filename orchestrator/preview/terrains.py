@@ -195,13 +195,18 @@ def turf_plate(
     depth = 0.86
 
     def paint(canvas: skia.Canvas) -> None:
-        _paint_ground(canvas, stage, ground, depth, start, haze)
-        rng = stage.rng("turf")
         span = stage.span(depth)
+        canvas.save()
+        if top is not None:  # the brow of a rise, not the horizon: it is never straight
+            brow = [(x, start + 0.022 * v) for x, v in ridge_line(stage, "brow", span, 0.35, 0.9)]
+            canvas.clipPath(outline([*brow, (span[1], 1.4), (span[0], 1.4)]), True)
+        _paint_ground(canvas, stage, ground, depth, start, haze)
+        canvas.restore()
+        rng = stage.rng("turf")
         rows = 16
         for row in range(rows):
             near = (row / (rows - 1)) ** 1.35
-            base = start + 0.010 + near * (1.0 - start)
+            base = start + (0.010 if top is None else 0.030) + near * (1.0 - start)
             brush = stage.brush.lit((1 - near) ** 2 * 0.24)
             height = (0.012 + 0.075 * near) * (0.7 + 0.35 * stage.zoom)
             dark = tuple(mix(ink, "#0c1a10", 0.48 * near) for ink in blades)

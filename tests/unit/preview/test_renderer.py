@@ -135,7 +135,7 @@ def test_a_close_shot_of_a_meadow_lies_in_the_grass() -> None:
     renderer = ShotRenderer(art, W, H)
     assert difference(renderer.frame(0.0), renderer.frame(1.5)) > 0.5
     for changes in ({"sky": "night"}, {"subjects": (Subject("horse"),)}, {"foreground": "rocks"}):
-        other = ShotArt(**{**art.__dict__, **changes})  # type: ignore[arg-type]
+        other = ShotArt(**{**art.__dict__, **changes})
         assert stage_for(other, 16 / 9).view != "macro"  # stars, a horse or rocks would not be seen
 
 
