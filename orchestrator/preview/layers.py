@@ -54,6 +54,11 @@ _VIEWS: dict[str, _Views] = {
     },
 }
 _FIXED: _Views = {"wide": (("level", 0.66),), "medium": (("level", 0.62),), "close": (("level", 0.57),)}
+_INDOORS: _Views = {
+    "wide": (("level", 0.64), ("level", 0.57)),
+    "medium": (("level", 0.66), ("level", 0.59)),
+    "close": (("level", 0.70), ("level", 0.60)),
+}
 _MACRO_SKIES = ("dawn", "day", "golden_hour", "dusk", "overcast")
 
 
@@ -178,7 +183,9 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
 
 def _view(art: ShotArt) -> tuple[str, float]:
     """Which of the place's camera positions this shot takes."""
-    if art.board or art.terrain in ("room", "diner", "orbit"):
+    if art.terrain in ("room", "diner"):
+        return random.Random(f"{art.seed}:view").choice(_INDOORS[art.framing])
+    if art.board or art.terrain == "orbit":
         return _FIXED[art.framing][0]
     if _in_the_grass(art):
         return "macro", 0.80

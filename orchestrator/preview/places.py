@@ -232,6 +232,8 @@ def _picture_frames(canvas: skia.Canvas, stage: Stage, brush: Brush, pane: skia.
     x = stage.side
     for dx, dy, w, h in ((-0.15, 0.0, 0.13, 0.17), (0.03, 0.03, 0.10, 0.10), (0.16, -0.02, 0.09, 0.14)):
         rect = skia.Rect.MakeXYWH(x + dx, 0.20 + dy, w, h)
+        if skia.Rect.Intersects(rect, pane.makeOutset(0.12, 0.0)):
+            continue
         canvas.drawRect(rect.makeOutset(0.009, 0.009), brush.fill("#3a2a20"))
         tone = rng.choice(("#a8b5a0", "#c9a98a", "#8f9db5"))
         stops: list[Stop] = [
@@ -301,7 +303,8 @@ def _room_light(stage: Stage, pane: skia.Rect, floor: float) -> LivePaint:
 def _diner(stage: Stage) -> Iterator[Layer]:
     """A long window on the night, a counter with stools, pendant lamps, a sign."""
     floor = stage.horizon + 0.14
-    yield Plate(0.45, -0.1, 1.1, lambda canvas: _paint_diner(canvas, stage, floor))
+    soft = far_blur(stage) * 0.6
+    yield Plate(0.45, -0.1, 1.1, lambda canvas: _paint_diner(canvas, stage, floor), blur=soft)
     yield Live(0.6, _diner_lights(stage))
     yield Plate(0.85, floor - 0.24, 1.1, lambda canvas: _paint_counter(canvas, stage, floor))
 
@@ -318,10 +321,11 @@ def _paint_diner(canvas: skia.Canvas, stage: Stage, floor: float) -> None:
     for y in (top, low):
         canvas.drawRect(skia.Rect(left, y - 0.012, right, y + 0.012), brush.fill("#c9ced2"))
         canvas.drawRect(skia.Rect(left, y - 0.003, right, y + 0.003), brush.fill("#7a858c"))
-    x = left + 0.2
+    step = 0.46 * (0.72 + 0.28 * stage.zoom)
+    x = left + step * stage.rng("mullions").uniform(0.1, 0.9)
     while x < right:
         canvas.drawRect(skia.Rect(x - 0.009, top, x + 0.009, low), brush.fill("#b8bec2"))
-        x += 0.46
+        x += step
     _checker_floor(canvas, stage, brush, left, right, floor)
     for lamp_x in _pendants(stage):
         stage.brush.glow(canvas, lamp_x, 0.13, 0.42, "#ffcf85", 0.5)
@@ -329,7 +333,9 @@ def _paint_diner(canvas: skia.Canvas, stage: Stage, floor: float) -> None:
 
 
 def _pendants(stage: Stage) -> list[float]:
-    return [stage.aspect * (k + 0.5) / 4 for k in range(4)]
+    count = {"wide": 5, "medium": 4, "close": 2}[stage.art.framing]
+    shift = stage.rng("pendants").uniform(-0.22, 0.22)
+    return [stage.aspect * (k + 0.5 + shift) / count for k in range(count)]
 
 
 def _night_street(canvas: skia.Canvas, stage: Stage, left: float, right: float, top: float, low: float) -> None:
@@ -396,7 +402,7 @@ def _paint_counter(canvas: skia.Canvas, stage: Stage, floor: float) -> None:
 def _diner_lights(stage: Stage) -> LivePaint:
     brush = stage.brush.lifted(0.42)
     lamps = _pendants(stage)
-    sign_x = stage.aspect - stage.side
+    sign_x, sign = stage.aspect - stage.side, 0.09 * (0.75 + 0.25 * stage.zoom)
 
     def paint(canvas: skia.Canvas, t: float) -> None:
         for k, x in enumerate(lamps):
@@ -407,7 +413,7 @@ def _diner_lights(stage: Stage) -> LivePaint:
             canvas.drawPath(shade, brush.fill("#b0413a"))
             canvas.drawOval(skia.Rect(x - 0.05, 0.122, x + 0.05, 0.14), stage.brush.fill("#fff0c8"))
         flick = 0.25 if math.sin(9.1 * t) > 0.96 else 1.0
-        _neon_cup(canvas, stage, sign_x, 0.36, 0.11, flick)
+        _neon_cup(canvas, stage, sign_x, 0.36, sign, flick)
 
     return paint
 

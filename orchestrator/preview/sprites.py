@@ -217,6 +217,14 @@ def _variant(rng: Random, pose: str) -> Variant:
     return Variant(pose, rng.random(), rng.random(), rng.random())
 
 
+def _cast(stage: Stage, subject: Subject, number: int, k: int, rng: Random) -> Variant:
+    """The k-th of its kind. Whoever is first looks the same in every shot of a film, whatever the shot's seed."""
+    own = _variant(rng, subject.pose)  # drawn for everyone, so that who comes next does not change
+    if k:
+        return own
+    return _variant(Random(f"{subject.sprite}:{subject.pose}:{number}:{stage.art.style}"), subject.pose)
+
+
 def _spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, number: int) -> list[Spot]:
     if sprite.place == "ground":
         return _ground_spots(stage, subject, sprite, rng, number)
@@ -247,8 +255,17 @@ def _ground_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, n
             x = min(stage.aspect - 0.12, max(0.12, stage.side + 0.16 * out * stage.unit))
             y = stage.horizon - 0.125 * (0.85 + 0.2 * stage.zoom)
             size = min(size, (y - 0.05) / 1.02)
-        spots.append(Spot(x, y, size * (1 - 0.62 * back), facing, _variant(rng, subject.pose), haze=0.22 * back))
+        if stage.art.terrain in ("room", "diner") and stage.art.framing == "close":
+            size, y = _near_by(sprite, stage), 1.30 if sprite.height > 0.19 else 0.97
+        spots.append(
+            Spot(x, y, size * (1 - 0.62 * back), facing, _cast(stage, subject, number, k, rng), haze=0.22 * back)
+        )
     return sorted(spots, key=lambda spot: spot.y)
+
+
+def _near_by(sprite: Sprite, stage: Stage) -> float:
+    """Indoors a close shot shows people from the waist up, a cat nearly as large."""
+    return (3.7 if sprite.height > 0.19 else 3.2) * sprite.height * stage.unit
 
 
 def _water_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, number: int) -> list[Spot]:
@@ -261,7 +278,7 @@ def _water_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, nu
         if k:
             x = stage.aspect * ((k * 0.618 + 0.2 * rng.random()) % 1.0)
         y = stage.horizon + (1 - stage.horizon) * 0.55 * (1 - back)
-        spots.append(Spot(x, y, size * (1.15 - back), toward, _variant(rng, subject.pose), haze=0.35 * back))
+        spots.append(Spot(x, y, size * (1.15 - back), toward, _cast(stage, subject, number, k, rng), haze=0.35 * back))
     return sorted(spots, key=lambda spot: spot.y)
 
 
@@ -280,7 +297,7 @@ def _air_spots(stage: Stage, subject: Subject, sprite: Sprite, rng: Random, numb
                 y + _drop(subject),
                 min(size * (3.0 if sprite.height < 0.06 else 1.15), 0.62),
                 toward,
-                _variant(rng, subject.pose),
+                _cast(stage, subject, number, 0, rng),
             )
         ]
     if subject.count <= 5 and sprite.height < 0.06:

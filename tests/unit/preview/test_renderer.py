@@ -1,5 +1,7 @@
 """Frames: deterministic, opaque, alive, the same picture at every size, and different from each other where asked."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from orchestrator.preview.camera import Camera
 from orchestrator.preview.layers import stage_for
 from orchestrator.preview.spec import FOREGROUNDS, MOVES, SKIES, SPRITES, STYLES, TERRAINS
 from orchestrator.preview.sprites import SPRITES as DRAWN
+from orchestrator.preview.sprites import _spots, _variant
 
 W, H = 320, 180
 NATURAL_SKY = {"seabed": "underwater", "planet": "space", "orbit": "space"}
@@ -137,6 +140,14 @@ def test_a_close_shot_of_a_meadow_lies_in_the_grass() -> None:
     for changes in ({"sky": "night"}, {"subjects": (Subject("horse"),)}, {"foreground": "rocks"}):
         other = ShotArt(**{**art.__dict__, **changes})
         assert stage_for(other, 16 / 9).view != "macro"  # stars, a horse or rocks would not be seen
+
+
+def test_a_cat_keeps_its_coat_from_shot_to_shot() -> None:
+    cat = Subject("cat")
+    for seed in (1, 2, 3):
+        stage = stage_for(art_for("horizon", seed=seed, subjects=(cat,)), 16 / 9)
+        (spot,) = _spots(stage, cat, DRAWN["cat"], stage.rng("cat0"), 0)
+        assert spot.variant == _variant(Random("cat::0:illustration"), "")
 
 
 def test_drawing_in_place_gives_the_same_picture() -> None:
