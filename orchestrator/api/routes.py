@@ -74,13 +74,13 @@ def create_api(
     errors.install(routes)
     for prefix in ("", "/v1"):
         routes.include_router(models_router(system), prefix=prefix)
+        routes.include_router(system_router(system), prefix=prefix, include_in_schema=not prefix)
     for prefix in ("", "/api"):
         for router in (jobs_router(jobs, events, kinds, principal_of), *more_routers):
             routes.include_router(router, prefix=prefix, include_in_schema=not prefix)
     routes.include_router(conversations_router(ConversationStore(db), turns, pacing), prefix="/api")
     routes.include_router(session_router(authenticator), prefix="/api")
     routes.include_router(artifacts_router(artifacts))
-    routes.include_router(system_router(system))
     routes.include_router(page_router())
 
     chat = ChatCompletions(turns, show_reasoning=settings.committee.committee_show_reasoning, pacing=pacing)

@@ -43,6 +43,13 @@ async def test_healthz(model_server: Server) -> None:  # C008 C109
     assert (await model_server.get("/health"))[1] == {"status": "ok"}
 
 
+async def test_the_same_with_and_without_v1(server: Server) -> None:  # C025
+    for path in ("/healthz", "/health", "/capabilities.json", "/models"):
+        plain, prefixed = await server.get(path), await server.get(f"/v1{path}")
+        assert plain[0] == prefixed[0] == 200
+        assert plain[1].keys() == prefixed[1].keys()
+
+
 async def test_film_enabled_follows_the_setting(start_server: StartServer) -> None:  # C112
     for enabled in (True, False):
         server = await start_server(tools=ToolSettings(film_enabled=enabled))
