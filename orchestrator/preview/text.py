@@ -132,7 +132,7 @@ def draw_title(canvas: skia.Canvas, brush: Brush, title: str, aspect: float, t: 
     lines, size, spacing = _fit_title(title.upper(), aspect * 0.84)
     spacing *= 1.0 + 0.05 * t / max(duration_s, 0.1)
     y = 0.40 - 0.62 * size * (len(lines) - 1)
-    _shade(canvas, brush, (y - size * 2.1, y - size * 0.3, y + size * (1.28 * len(lines) + 0.5)), aspect, 0.34 * alpha)
+    _shade(canvas, brush, (y - size * 3.4, y - size * 0.3, y + size * (1.28 * len(lines) + 1.6)), aspect, 0.20 * alpha)
     for line in lines:
         width = text_width(line, size, "serif", spacing)
         x = (aspect - width) / 2
