@@ -15,7 +15,7 @@ RUN apt-get update \
 RUN pip install --no-cache-dir uv
 WORKDIR /app
 ENV UV_PROJECT_ENVIRONMENT=/app/.venv UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 PYTHONUNBUFFERED=1
-COPY pyproject.toml uv.lock README.md LICENSE NOTICE ./
+COPY pyproject.toml uv.lock hatch_build.py README.md LICENSE NOTICE ./
 RUN uv sync --frozen --no-dev --no-install-project
 COPY committee/ committee/
 COPY tools/ tools/
