@@ -30,8 +30,8 @@ install_packages() { # names...
   if may_install; then
     say "Installing $* (Debian packages)"
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } \
-      >/dev/null 2>.setup-apt.log || { cat .setup-apt.log >&2; rm -f .setup-apt.log; die "apt-get could not install: $*"; }
-    rm -f .setup-apt.log
+      >/dev/null 2>.setup.log || { cat .setup.log >&2; rm -f .setup.log; die "apt-get could not install: $*"; }
+    rm -f .setup.log
   elif command -v apt-get >/dev/null; then
     die "this machine lacks $*. Type: sudo apt-get install -y $*"
   elif command -v dnf >/dev/null; then
@@ -68,7 +68,12 @@ ensure_python() {
 ensure_libraries() {
   [[ "$(uname -s)" == Linux ]] || return 0
   local missing=()
-  has() { ldconfig -p 2>/dev/null | grep -q "$1" || ls /usr/lib*/"$1"* /usr/lib/*/"$1"* >/dev/null 2>&1; }
+  # An ordinary user's PATH on Debian has no /sbin, where ldconfig lives.
+  local known
+  known=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null || true)
+  has() {
+    [[ "$known" == *"$1"* ]] || compgen -G "/usr/lib*/$1*" >/dev/null || compgen -G "/usr/lib/*/$1*" >/dev/null
+  }
   has libGL.so.1 || missing+=(libgl1)
   has libEGL.so.1 || missing+=(libegl1)
   has libfontconfig.so.1 || missing+=(libfontconfig1)
@@ -88,7 +93,14 @@ ensure_environment() {
   uv=$(command -v .venv/bin/uv || command -v uv)
   say "Installing the locked packages (the first time this downloads about 250 MB)"
   # --inexact leaves uv itself, and what you added by hand, in place.
-  VIRTUAL_ENV=$PWD/.venv UV_PYTHON_DOWNLOADS=never "$uv" sync --quiet --frozen --inexact "${group_flags[@]}"
+  export VIRTUAL_ENV=$PWD/.venv UV_PYTHON_DOWNLOADS=never
+  local sync=("$uv" sync --quiet --frozen --inexact "${group_flags[@]}")
+  # Behind a proxy that signs for every site, only the system's certificates know its name.
+  "${sync[@]}" 2>.setup.log || "${sync[@]}" --system-certs || {
+    cat .setup.log >&2
+    die "the packages could not be installed; the reasons are above"
+  }
+  rm -f .setup.log
 }
 
 ensure_python
