@@ -17,22 +17,34 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from committee import ToolSpec
+from committee.backends.offline import choose
 from orchestrator.cli.client import Client, FollowedJob
-from orchestrator.errors import Unavailable
+from orchestrator.errors import OrchestratorError, Unavailable
 from orchestrator.settings import Settings
 
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 30.0
 
+# Enough of the tool for the rules to see whether a text asks for it.
+_FILM_TOOL = ToolSpec("film.run", "", {"properties": {"synopsis": {"type": "string"}}})
+
+
+class NothingToFilm(OrchestratorError):
+    """Say what the film is about, for example: committee film "a lighthouse in a storm\""""
+
 
 def make_film(text: str, settings: Settings, *, output: Path | None, server: str | None, key: str | None) -> int:
     """Ask, follow, fetch. Returns the exit code: 0 only when the film lies on this disk."""
+    if not text.strip():
+        raise NothingToFilm
     console = Console(highlight=False)
     with _some_server(settings, server, console) as base_url:
         client = Client(base_url, key=key, console=console)
         try:
-            console.print(f"[bold]You:[/] {escape(text)}\n")
-            job_ids = client.ask(text)
+            request = request_for(text)
+            console.print(f"[bold]You:[/] {escape(request)}\n")
+            job_ids = client.ask(request)
             if not job_ids:
                 console.print("\nThe committee answered without starting a film.")
                 return 1
@@ -40,6 +52,11 @@ def make_film(text: str, settings: Settings, *, output: Path | None, server: str
             return _finish(client.follow(job_ids[0]), client, settings, output, console)
         finally:
             client.close()
+
+
+def request_for(text: str) -> str:
+    """The user's words as an order for a film. Words that are one already are sent as they are."""
+    return text if choose(text, (_FILM_TOOL,)) else f"Make a film: {text}"
 
 
 def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path | None, console: Console) -> int:

@@ -95,3 +95,10 @@ async def test_a_command_without_its_server_is_one_clear_line(tmp_path: Path) ->
     code, told = await committee("jobs", "list", cwd=tmp_path)
     assert code == 2
     assert told.startswith("committee: The server at http://127.0.0.1:9")
+
+
+async def test_a_film_about_nothing_is_one_clear_line(tmp_path: Path) -> None:
+    for nothing in ("", "  "):
+        code, told = await committee("film", nothing, cwd=tmp_path)
+        assert code == 2
+        assert told == 'committee: Say what the film is about, for example: committee film "a lighthouse in a storm"'
