@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ _RECONNECT_S = 1.0
 _GIVE_UP_AFTER_S = 60.0
 _NOT_NOW = frozenset({429, 500, 502, 503, 504})
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+# Stage, share done from 0 to 1, seconds left if known.
+_Show = Callable[[str, float, float | None], None]
 
 
 class RequestRefused(OrchestratorError):
@@ -85,26 +88,12 @@ class Client:
         return list(dict.fromkeys(jobs))
 
     def follow(self, job_id: str) -> FollowedJob:
-        """Show a live progress bar until the job ends, over lost connections and server restarts."""
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.fields[stage]:<12}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>5.1f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[eta]}"),
-        )
-        with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task("", total=1.0, stage="queued", eta="")
-            plain = None if self._console.is_terminal else _PlainProgress(self._console)
-            job: dict[str, Any] = {"id": job_id, "status": "queued"}
+        """Show its progress until the job ends, over lost connections and server restarts."""
+        job: dict[str, Any] = {"id": job_id, "status": "queued"}
+        with _progress(self._console) as show:
             for job in self._job_states(job_id):
                 stage = str(job.get("stage") or job["status"]).partition("/")[0]
-                done = float(job.get("progress") or 0.0)
-                eta = job.get("eta_s")
-                progress.update(task, completed=done, stage=stage, eta=f"about {_clock(eta)} left" if eta else "")
-                if plain is not None:
-                    plain(stage, done, eta)
+                show(stage, float(job.get("progress") or 0.0), job.get("eta_s"))
         return FollowedJob(job_id, job["status"], job.get("result"), job.get("error"))
 
     def list_jobs(self, status: str | None, limit: int) -> Table:
@@ -196,8 +185,31 @@ class Client:
         raise RequestRefused(f"{response.status_code}: {message}")
 
 
+@contextmanager
+def _progress(console: Console) -> Iterator[_Show]:
+    """Show how far a job is: a live bar on a terminal, a line now and then in logs and pipes."""
+    if not console.is_terminal:
+        yield _PlainProgress(console)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.fields[stage]:<10}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>5.1f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[eta]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=1.0, stage="queued", eta="")
+
+        def show(stage: str, done: float, eta_s: float | None) -> None:
+            bar.update(task, completed=done, stage=stage, eta=f"about {_clock(eta_s)} left" if eta_s else "")
+
+        yield show
+
+
 class _PlainProgress:
-    """A line per stage and per tenth, for logs and pipes where a live bar shows nothing."""
+    """A line per stage and per tenth, where a live bar shows nothing."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

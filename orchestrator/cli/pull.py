@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -73,6 +73,11 @@ def _pull_one(model: Wanted, console: Console) -> bool:
 
 def _pull(base_url: str, tag: str, console: Console) -> None:
     client = ollama.Client(host=base_url, timeout=_TIMEOUT, trust_env=False)
+    show = _show_live if console.is_terminal else _show_plainly
+    show(client.pull(tag, stream=True), tag, console)
+
+
+def _show_live(steps: Iterator[ollama.ProgressResponse], tag: str, console: Console) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -82,12 +87,23 @@ def _pull(base_url: str, tag: str, console: Console) -> None:
     )
     with Progress(*columns, console=console) as progress:
         layers: dict[str, TaskID] = {}
-        for step in client.pull(tag, stream=True):
+        for step in steps:
             name = step.digest or step.status or ""
             task = layers.get(name)
             if task is None:
                 task = layers[name] = progress.add_task(f"{tag} {step.status or ''}"[:48], total=step.total)
             progress.update(task, completed=step.completed or 0, total=step.total)
+
+
+def _show_plainly(steps: Iterator[ollama.ProgressResponse], tag: str, console: Console) -> None:
+    """A line per step and per tenth of a layer, for logs and pipes."""
+    shown: tuple[str | None, int | None] | None = None
+    for step in steps:
+        tenth = int(10 * (step.completed or 0) / step.total) if step.total else None
+        if (step.status, tenth) != shown:
+            shown = (step.status, tenth)
+            share = "" if tenth is None else f" {10 * tenth} %"
+            console.print(f"  {tag} {step.status or ''}{share}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _listed(names: Sequence[str]) -> str:

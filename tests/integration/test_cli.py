@@ -80,6 +80,8 @@ async def test_pull_falls_back_within_the_family(tmp_path: Path) -> None:
         assert "qwen3:32b-q4_K_M" in qwen.installed
         assert "gpt-oss:20b" in gptoss.installed
     assert "set QWEN_MODEL_ID=qwen3:32b-q4_K_M" in told
+    assert "━" not in told  # a bar is for terminals
+    assert "gpt-oss:20b pulling abc 60 %" in told
 
 
 async def test_pull_says_which_server_is_missing(tmp_path: Path) -> None:

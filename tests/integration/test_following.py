@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -101,3 +102,27 @@ def test_a_picture_instead_of_a_film_is_said_plainly(
     settings = Settings(server=ServerSettings(data_dir=tmp_path))
     assert make_film("draw a cat", settings, output=None, server=url, key=None) == 1
     assert f"jobs show {JOB}" in capsys.readouterr().out
+
+
+IN_A_LINE = re.compile(r"^  \S+ +\d+\.\d %(, about .* left)?$")
+
+
+def test_a_pipe_gets_plain_lines_and_nothing_twice(script: Script, url: str) -> None:
+    script.answers = [event(1, "running") + event(2, "running", progress=0.62) + event(3, "succeeded", progress=1.0)]
+    printed = StringIO()
+    client = Client(url, key=None, console=Console(file=printed))
+    client.follow(JOB)
+    client.close()
+    lines = printed.getvalue().splitlines()
+    assert all(IN_A_LINE.match(line) for line in lines), lines
+    assert len(lines) == len(set(lines)) == 3
+    assert "about 3 s left" in lines[0]
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left(script: Script, url: str) -> None:
+    script.answers = [event(1, "failed", stage="storyboard", eta_s=200.0)]
+    printed = StringIO()
+    client = Client(url, key=None, console=Console(file=printed, force_terminal=True, width=60, no_color=True))
+    client.follow(JOB)
+    client.close()
+    assert re.search(r"storyboard.*━.* 50\.0 % .*about 3 min 20 s left", printed.getvalue())
