@@ -5,12 +5,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from orchestrator.api.auth import Principal
 from orchestrator.errors import NotFound, Unprocessable
 from orchestrator.films.plan import MOODS, TIMES_OF_DAY
 from orchestrator.films.store import FilmStore
@@ -20,13 +21,6 @@ _MAX_METADATA = 64 * 1024
 _MAX_OFFSET = 1_000_000
 # What the film was asked with that an edit cannot change: another idea is another film.
 _FIXED = frozenset({"film_id", "synopsis", "subject", "seed"})
-
-
-class Caller(Protocol):
-    """Who asks; `scopes` have been checked at the gate."""
-
-    @property
-    def owner(self) -> str: ...
 
 
 def _reject_empty(value: object) -> object:
@@ -74,10 +68,10 @@ def _parse_id(value: object) -> UUID:
         raise NotFound from None
 
 
-def films_router(store: FilmStore, principal: Callable[..., Caller]) -> APIRouter:
+def films_router(store: FilmStore, principal: Callable[..., Principal]) -> APIRouter:
     """The routes under `/films`, `/scenes` and `/characters`; `principal` is the FastAPI dependency for callers."""
     router = APIRouter(tags=["films"])
-    Who = Annotated[Caller, Depends(principal)]
+    Who = Annotated[Principal, Depends(principal)]
     Id = Annotated[UUID, BeforeValidator(_parse_id)]
 
     @router.get("/films")

@@ -8,12 +8,13 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
+from orchestrator.api.auth import Principal
 from orchestrator.errors import BadRequest
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import STATUSES, Job, JobEvent, JobKind, job_urls
@@ -24,13 +25,6 @@ _RETRY_MS = 1000
 _MAX_INTERVAL_MS = 60_000
 _MAX_OFFSET = 1_000_000
 _SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-
-
-class Caller(Protocol):
-    """Who asks; `scopes` have been checked at the gate."""
-
-    @property
-    def owner(self) -> str: ...
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -55,13 +49,13 @@ def jobs_router(
     store: JobStore,
     events: JobEvents,
     kinds: Mapping[str, JobKind],
-    principal: Callable[..., Caller],
+    principal: Callable[..., Principal],
     *,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> APIRouter:
     """The routes, without a prefix of their own beyond `/jobs`; `principal` is the FastAPI dependency for callers."""
     router = APIRouter(prefix="/jobs", tags=["jobs"])
-    Who = Annotated[Caller, Depends(principal)]
+    Who = Annotated[Principal, Depends(principal)]
 
     @router.post("", status_code=202)
     async def submit(
