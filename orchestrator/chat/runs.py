@@ -3,7 +3,7 @@
 Clients re-send whole requests when an answer did not reach them: editors after a few seconds, SDKs after a cut
 connection. Such a repetition attaches to the earlier run, and its effects with it. A request whose answer was
 delivered in full is over: the same words asked once more are a new turn, unless the client itself says that it is
-retrying.
+retrying. Such a client shares even a run that still goes on; equal requests that merely arrive side by side do not.
 """
 
 from __future__ import annotations
@@ -41,28 +41,44 @@ class _Ended:
 
 
 class Runs:
-    """Runs that ended within the last ten minutes, by the fingerprint of their request."""
+    """Runs that go on or that ended within the last ten minutes, by the fingerprint of their request."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
+        self._running: dict[str, list[Run]] = {}  # a run stands here once for every request that takes part in it
 
     def begin(self, fingerprint: str, *, retry: bool = False) -> Run:
         """The run of a request. `retry`: the client says that it has sent this before."""
         self._forget_old()
-        earlier = self._ended.get(fingerprint)
-        if earlier is not None and (retry or not earlier.delivered):
-            # Taken out, so that of two requests at once only one is the repetition.
-            del self._ended[fingerprint]
-            return earlier.run
-        return Run()
+        run = self._earlier(fingerprint, retry) or Run()
+        self._running.setdefault(fingerprint, []).append(run)
+        return run
 
     def end(self, fingerprint: str, run: Run, *, delivered: bool) -> None:
-        """Note how a run ended."""
+        """Note how a request's part in a run ended; what one of its requests was given is delivered."""
+        running = self._running[fingerprint]
+        running.remove(run)
+        if not running:
+            del self._running[fingerprint]
+        twin = self._ended.get(fingerprint)
+        delivered = delivered or (twin is not None and twin.run is run and twin.delivered)
         self._ended[fingerprint] = _Ended(run, delivered, self._clock())
         self._ended.move_to_end(fingerprint)
         if len(self._ended) > _MOST:
             self._ended.popitem(last=False)
+
+    def _earlier(self, fingerprint: str, retry: bool) -> Run | None:
+        """The run that a request repeats: one that was cut off; for a retry also one that goes on or was delivered."""
+        ended = self._ended.get(fingerprint)
+        cut_off = ended is not None and not ended.delivered
+        if retry and not cut_off and (running := self._running.get(fingerprint)):
+            return running[-1]
+        if ended is None or not (cut_off or retry):
+            return None
+        # Taken out, so that of two requests at once only one is the repetition.
+        del self._ended[fingerprint]
+        return ended.run
 
     def _forget_old(self) -> None:
         horizon = self._clock() - REMEMBER_S

@@ -316,6 +316,23 @@ async def test_an_sdk_retry_of_a_delivered_answer_is_no_new_turn(model_server: S
     assert await model_server.job_count() == 1
 
 
+@pytest.mark.parametrize(("headers", "films"), [({"x-stainless-retry-count": "1"}, 1), ({}, 2)])
+async def test_a_retry_joins_the_run_that_still_goes_on(
+    model_server: Server, ollamas: Pair, headers: dict[str, str], films: int
+) -> None:
+    for ollama in ollamas:
+        ollama.plan = FILM_PLAN
+    ollamas[0].fault, ollamas[0].fault_stage = Fault.DRIP, "speak"
+    url, body = model_server.url + "/v1/chat/completions", {"stream": True, "messages": user(FILM_PROMPT)}
+    async with model_server.http.post(url, json=body) as first:
+        await ollamas[0].until(lambda: len(ollamas[0].speeches) == 1)
+        async with model_server.http.post(url, json=body, headers=headers) as second:
+            await ollamas[0].until(lambda: len(ollamas[0].speeches) == 2)
+            assert await model_server.job_count() == films
+            second.close()
+        first.close()
+
+
 async def test_seeds_follow_from_the_request(start_server: StartServer, ollamas: Pair) -> None:  # C140
     server = await start_server(ollamas=ollamas)
     for ollama in ollamas:

@@ -29,6 +29,18 @@ def test_a_client_that_says_so_is_believed() -> None:
     assert runs.begin("a", retry=True).id == first.id
 
 
+def test_a_retry_shares_a_run_that_goes_on() -> None:
+    runs = Runs()
+    first, twin = runs.begin("a"), runs.begin("a")
+    assert twin.id != first.id
+    retry = runs.begin("a", retry=True)
+    assert retry is twin
+    assert runs.begin("b", retry=True).id not in {first.id, twin.id}
+    runs.end("a", retry, delivered=True)
+    runs.end("a", twin, delivered=False)  # its client is gone, but the retry has the answer
+    assert runs.begin("a").id not in {first.id, twin.id}
+
+
 def test_ten_minutes_later_it_is_a_new_turn() -> None:
     now = [0.0]
     runs = Runs(clock=lambda: now[0])
