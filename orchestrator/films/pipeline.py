@@ -34,7 +34,7 @@ from tools.film import FIDELITY, FILM_KIND, RENDERER, FilmRequest
 T = TypeVar("T")
 
 # Part of every picture's inputs: raise it when the renderer draws differently, and nothing stale is reused.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 STAGES = ("plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export")
 _BOARD = (1280, 720)
 _ANIMATIC_LONG_SIDE, _ANIMATIC_FPS = 512, 12

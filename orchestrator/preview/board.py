@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import skia
 
 from orchestrator.preview.brush import Brush
-from orchestrator.preview.camera import MOVE_LABELS
+from orchestrator.preview.camera import MOVE_LABELS, Box
+from orchestrator.preview.layers import stage_for
 from orchestrator.preview.palette import grade_for, palette_for
 from orchestrator.preview.renderer import Pixels, still
 from orchestrator.preview.spec import ShotArt
@@ -17,43 +18,13 @@ from orchestrator.preview.text import draw_text, ellipsize, text_width, wrap
 
 _CARD = "#1d1c21"
 _ARROW = "#ffd23f"
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions of the art
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Where the camera starts (A) and ends (B)."""
-
-    a: Box
-    b: Box
+_LINE = 0.004  # frames are drawn just inside what they frame
 
 
-def _frames_for(move: str, focus_x: float) -> _Frames:
-    wide, tight = (0.05, 0.07, 0.93, 0.92), _around(focus_x, 0.5, 0.56)
-    match move:
-        case "push_in":
-            return _Frames(wide, tight)
-        case "pull_out":
-            return _Frames(tight, wide)
-        case "pan_right":
-            return _Frames((0.04, 0.10, 0.70, 0.78), (0.32, 0.20, 0.97, 0.88))
-        case "pan_left":
-            return _Frames((0.30, 0.10, 0.96, 0.78), (0.03, 0.20, 0.68, 0.88))
-        case "tilt_up":
-            return _Frames((0.12, 0.28, 0.80, 0.96), (0.20, 0.05, 0.88, 0.73))
-        case "tilt_down":
-            return _Frames((0.12, 0.05, 0.80, 0.73), (0.20, 0.28, 0.88, 0.96))
-        case "drift":
-            return _Frames((0.06, 0.08, 0.84, 0.86), (0.16, 0.15, 0.94, 0.93))
-        case _:
-            return _Frames((0.06, 0.07, 0.94, 0.93), (0.08, 0.09, 0.92, 0.91))
-
-
-def _around(x: float, y: float, size: float) -> Box:
-    half = size / 2
-    x = min(0.97 - half, max(0.03 + half, x))
-    return (x - half, y - half * 0.9, x + half, y + half * 1.1)
+def camera_frames(art: ShotArt, aspect: float = 16 / 9) -> tuple[Box, Box]:
+    """What the shot shows at its first (A) and last (B) moment, as fractions of the board's art."""
+    camera = stage_for(art, aspect).camera
+    return camera.frame(0.0), camera.frame(art.duration_s)
 
 
 def storyboard_panel(
@@ -80,7 +51,7 @@ def storyboard_panel(
     art_width = min(aspect * 0.86, art_height * 16 / 9)
     left = (aspect - art_width) / 2
     picture = still(
-        replace(art, style="storyboard", title="", caption=""),
+        replace(art, style="storyboard", title="", caption="", move="hold"),
         max(16, round(art_width * height)),
         max(16, round(art_height * height)),
     )
@@ -148,9 +119,12 @@ def _place(box: Box, area: skia.Rect) -> skia.Rect:
 
 
 def _draw_camera(canvas: skia.Canvas, ink: Brush, area: skia.Rect, art: ShotArt, move: str | None) -> None:
-    frames = _frames_for(art.move, 0.6)
-    for name, box, dashed in (("A", frames.a, False), ("B", frames.b, True)):
+    frames = camera_frames(art, area.width() / area.height())
+    for name, box, dashed in (("A", frames[0], False), ("B", frames[1], True)):
+        if art.move == "hold" and dashed:
+            continue
         rect = _place(box, area)
+        rect.inset(_LINE, _LINE)
         for color, width, alpha in (("#000000", 0.0045, 0.25), ("#ffffff", 0.0022, 0.9)):
             paint = ink.stroke(color, width, alpha)
             if dashed:
@@ -160,7 +134,7 @@ def _draw_camera(canvas: skia.Canvas, ink: Brush, area: skia.Rect, art: ShotArt,
         draw_text(canvas, name, rect.left() + 0.011, rect.top() + 0.033, 0.03, ink.fill("#000000", 0.4), "bold")
         draw_text(canvas, name, rect.left() + 0.010, rect.top() + 0.032, 0.03, ink.fill("#ffffff"), "bold")
     label = (move or MOVE_LABELS[art.move]).replace("_", " ").upper()
-    a, b = _place(frames.a, area), _place(frames.b, area)
+    a, b = _place(frames[0], area), _place(frames[1], area)
     if art.move == "hold":
         _label(canvas, ink, label, area, a.centerX(), a.bottom() - 0.03)
         return

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-PAN = 0.085  # stage heights a plate of depth 1 travels to each side
-TILT = 0.05
-ZOOM = 0.16
+PAN, TILT, PUSH, DRIFT = 1.26, 1.22, 1.36, 1.12  # how much closer than the whole picture a move is, or ends
 _LIFE = 0.004  # even a held shot breathes this much
+_DEEPEST = 1.4  # the nearest plate
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def ease(x: float) -> float:
@@ -22,6 +23,11 @@ def glide(x: float) -> float:
     return 0.35 * ease(x) + 0.65 * min(1.0, max(0.0, x))
 
 
+def _follow(depth: float) -> float:
+    """How far a plate of this depth goes along: all of them turn with the camera, the near ones pass it faster."""
+    return 0.4 + 0.6 * depth
+
+
 @dataclass(frozen=True)
 class View:
     """The camera at one moment: an offset in stage heights and a magnification, both for a plate of depth 1."""
@@ -32,52 +38,70 @@ class View:
 
     def place(self, depth: float, anchor: tuple[float, float]) -> tuple[float, float, float]:
         """(scale, dx, dy): stage point p of a plate at this depth lands on scale * p + (dx, dy)."""
-        scale = 1.0 + (self.zoom - 1.0) * (0.25 + 0.75 * depth)
+        follow = _follow(depth)
+        scale = 1.0 + (self.zoom - 1.0) * follow
         ax, ay = anchor
-        return scale, ax - scale * ax - self.x * depth, ay - scale * ay - self.y * depth
+        return scale, ax - scale * ax - self.x * follow, ay - scale * ay - self.y * follow
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A move over a shot. Zoom never falls below 1, so plates need overscan for offsets alone."""
+    """A move over a shot, inside the picture that a camera at rest would see.
+
+    Zoom never falls below 1 and offsets stay within what it cuts off, at every depth; so plates need overscan for the
+    camera's breath alone, and a storyboard can show the whole move on one picture.
+    """
 
     move: str
     duration_s: float
-    reach: float = 1.0  # scales the travel, e.g. narrower pictures move less
+    width: float = 16 / 9
+    anchor: tuple[float, float] = (8 / 9, 0.55)  # the point that stays put while the camera moves in
 
     def at(self, t: float) -> View:
         p = glide(t / self.duration_s)
-        breath_x = _LIFE * math.sin(0.9 * t + 0.4)
-        breath_y = _LIFE * 0.6 * math.sin(0.7 * t)
-        x, y, zoom = self._path(p)
-        return View(x * self.reach + breath_x, y * self.reach + breath_y, zoom)
+        zoom, u, v = self._path(p)
+        ax, ay = self.anchor
+        x = 0.0 if u is None else (zoom - 1) * (u * self.width - ax)
+        y = 0.0 if v is None else (zoom - 1) * (v - ay)
+        return View(x + _LIFE * math.sin(0.9 * t + 0.4), y + _LIFE * 0.6 * math.sin(0.7 * t), zoom)
 
-    def _path(self, p: float) -> tuple[float, float, float]:
-        across = 2 * p - 1
+    def frame(self, t: float) -> Box:
+        """The part of the resting picture seen at `t`, in fractions of it, measured where the subject stands."""
+        scale, dx, dy = self.at(t).place(1.0, self.anchor)
+        left, top = -dx / scale / self.width, -dy / scale
+        box = (left, top, left + 1 / scale, top + 1 / scale)
+        return (max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3]))
+
+    def _path(self, p: float) -> tuple[float, float | None, float | None]:
+        """(zoom, u, v): u and v run from 0 (left, top) to 1 over what the zoom cuts off; None keeps to the anchor."""
         match self.move:
             case "push_in":
-                return 0.015 * across, 0.0, 1.0 + ZOOM * p
+                return 1.0 + (PUSH - 1.0) * p, None, None
             case "pull_out":
-                return 0.015 * across, 0.0, 1.0 + ZOOM * (1 - p)
+                return PUSH - (PUSH - 1.0) * p, None, None
             case "pan_right":
-                return PAN * across, 0.0, 1.02
+                return PAN, p, None
             case "pan_left":
-                return -PAN * across, 0.0, 1.02
+                return PAN, 1 - p, None
             case "tilt_up":
-                return 0.0, -TILT * across, 1.02
+                return TILT, None, 1 - p
             case "tilt_down":
-                return 0.0, TILT * across, 1.02
+                return TILT, None, p
             case "drift":
-                return PAN * 0.55 * across, 0.012 * across, 1.0 + 0.05 * p
+                return DRIFT, 0.1 + 0.8 * p, 0.3 + 0.4 * p
             case _:
-                return 0.0, 0.0, 1.0 + 0.012 * p
+                return 1.0 + 0.012 * p, None, None
 
-    def margin(self, depth: float) -> tuple[float, float]:
+    @property
+    def detail(self) -> float:
+        """The resolution at which plates are best painted: between the move's two ends."""
+        return math.sqrt(self._path(0.0)[0] * self._path(1.0)[0])
+
+    @staticmethod
+    def margin(depth: float) -> tuple[float, float]:
         """Overscan (x, y) in stage heights that a plate of this depth needs on each side."""
-        spans = [self._path(i / 8) for i in range(9)]
-        x = max(abs(s[0]) for s in spans) * self.reach + _LIFE
-        y = max(abs(s[1]) for s in spans) * self.reach + _LIFE
-        return x * depth + 0.004, y * depth + 0.004
+        breath = _LIFE * _follow(max(depth, _DEEPEST))
+        return breath + 0.004, breath + 0.004
 
 
 MOVE_LABELS = {

@@ -59,6 +59,7 @@ _INDOORS: _Views = {
     "medium": (("level", 0.66), ("level", 0.59)),
     "close": (("level", 0.70), ("level", 0.60)),
 }
+_TALL = ("castle", "lighthouse", "tree", "windmill", "rocket", "balloon")
 _MACRO_SKIES = ("dawn", "day", "golden_hour", "dusk", "overcast")
 
 
@@ -167,7 +168,7 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
     return Stage(
         art=art,
         aspect=aspect,
-        camera=Camera(art.move, art.duration_s, reach=unit),
+        camera=Camera(art.move, art.duration_s, aspect, _anchor(art, aspect, side, horizon)),
         palette=palette,
         brush=Brush(palette, grade_for(art.style, art.mood)),
         horizon=horizon,
@@ -179,6 +180,12 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
         view=view,
         backlit=backlit,
     )
+
+
+def _anchor(art: ShotArt, aspect: float, side: float, horizon: float) -> tuple[float, float]:
+    """Between the picture's centre and the subject; a tower's top is not to be cut off by a move."""
+    tall = any(subject.sprite in _TALL for subject in art.subjects)
+    return (aspect / 2 + side) / 2, (0.12 if tall else 0.35) + 0.3 * horizon
 
 
 def _view(art: ShotArt) -> tuple[str, float]:

@@ -53,7 +53,7 @@ def _bake(plate: Plate, stage: Stage, pixels: float) -> _Baked:
     left, right = -margin_x - max(0.0, travel), stage.aspect + margin_x - min(0.0, travel)
     top = plate.top - (margin_y if plate.top <= 0 else 0.0)
     bottom = plate.bottom + margin_y
-    scale = pixels * plate.detail
+    scale = pixels * plate.detail * stage.camera.detail
     width, height = max(1, math.ceil((right - left) * scale)), max(1, math.ceil((bottom - top) * scale))
     surface = _surface(width, height, opaque=plate.opaque)
     with surface as canvas:
@@ -136,13 +136,8 @@ class ShotRenderer:
         self._draw_text(canvas, t)
         return self._pixels
 
-    def _anchor(self) -> tuple[float, float]:
-        """The point that stays put while the camera moves in: between the picture's centre and the subject."""
-        stage = self._stage
-        return (stage.aspect / 2 + stage.side) / 2, 0.35 + 0.3 * stage.horizon
-
     def _draw_live(self, canvas: skia.Canvas, layer: Live, view: View, t: float) -> None:
-        scale, dx, dy = view.place(layer.depth, self._anchor())
+        scale, dx, dy = view.place(layer.depth, self._stage.camera.anchor)
         canvas.save()
         canvas.scale(self.height, self.height)
         canvas.translate(dx, dy)
@@ -152,7 +147,7 @@ class ShotRenderer:
 
     def _draw_plate(self, canvas: skia.Canvas, baked: _Baked, view: View, t: float) -> None:
         plate = baked.plate
-        scale, dx, dy = view.place(plate.depth, self._anchor())
+        scale, dx, dy = view.place(plate.depth, self._stage.camera.anchor)
         dx += plate.drift * t
         dy += plate.bob * math.sin(1.3 * t)
         size = self.height

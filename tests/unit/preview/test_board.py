@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import skia
 
-from orchestrator.preview import choose_art, storyboard_panel
+from orchestrator.preview import ShotRenderer, choose_art, still, storyboard_panel
+from orchestrator.preview.board import camera_frames
 from orchestrator.preview.spec import MOVES, ShotArt
 from orchestrator.preview.text import ellipsize, text_width, wrap
 
@@ -72,6 +74,40 @@ def test_every_move_has_its_frames_and_label(art: ShotArt, move: str) -> None:
     picture = panel(marked)[..., :3].astype(np.int16)
     yellow = (picture[..., 0] > 200) & (picture[..., 1] > 150) & (picture[..., 2] < 110)
     assert yellow.sum() > 30
+
+
+def _moved(move: str) -> ShotArt:
+    return ShotArt(seed=11, sky="day", terrain="mountains", framing="medium", move=move)
+
+
+@pytest.mark.parametrize("move", [move for move in MOVES if move != "hold"])
+def test_the_frames_are_what_the_film_shows(move: str) -> None:
+    """A cut out of the board's art is the first picture of the shot, B the last; either is nearer than the other."""
+    art = _moved(move)
+    whole = skia.Image.fromarray(still(_moved("hold"), W, H), colorType=skia.kRGBA_8888_ColorType)
+    renderer = ShotRenderer(art, W, H)
+    first, last = (renderer.frame(t)[..., :3].astype(np.int16) for t in (0.0, art.duration_s))
+    cuts = []
+    for left, top, right, bottom in camera_frames(art, W / H):
+        surface = skia.Surface(W, H)
+        part = skia.Rect(left * W, top * H, right * W, bottom * H)
+        with surface as canvas:
+            canvas.drawImageRect(whole, part, skia.Rect(W, H), skia.SamplingOptions(skia.FilterMode.kLinear))
+        cuts.append(surface.toarray(colorType=skia.kRGBA_8888_ColorType)[..., :3].astype(np.int16))
+    for mine, film, other in ((cuts[0], first, last), (cuts[1], last, first)):
+        assert np.abs(mine - film).mean() < 0.8 * np.abs(mine - other).mean()
+
+
+def test_a_move_is_large_enough_to_see() -> None:
+    a, b = camera_frames(_moved("push_in"))
+    assert a[2] - a[0] > 0.97
+    assert 0.70 < b[2] - b[0] < 0.78
+    assert camera_frames(_moved("pull_out"))[0] == pytest.approx(b, abs=0.01)
+    a, b = camera_frames(_moved("pan_right"))
+    assert b[0] - a[0] > 0.19
+    assert camera_frames(_moved("pan_left"))[0] == pytest.approx(b, abs=0.01)
+    a, b = camera_frames(_moved("tilt_up"))
+    assert a[1] - b[1] > 0.16
 
 
 def test_wrapping_is_honest_about_what_it_cut() -> None:
