@@ -112,7 +112,7 @@ def list_jobs(
     key: KeyOption = None,
 ) -> None:
     """The newest jobs."""
-    _console.print(_client(server, key).list_jobs(status, limit))
+    _client(server, key).print_jobs(status, limit)
 
 
 @jobs_app.command("show")

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from orchestrator.errors import OrchestratorError, Unavailable
 
@@ -22,6 +21,8 @@ _RECONNECT_S = 1.0
 _GIVE_UP_AFTER_S = 60.0
 _NOT_NOW = frozenset({429, 500, 502, 503, 504})
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+# The most telling ones first.
+_COLUMNS: tuple[str, ...] = ("id", "status", "kind", "progress", "stage", "updated")
 
 # Stage, share done from 0 to 1, seconds left if known.
 _Show = Callable[[str, float, float | None], None]
@@ -96,22 +97,20 @@ class Client:
                 show(stage, float(job.get("progress") or 0.0), job.get("eta_s"))
         return FollowedJob(job_id, job["status"], job.get("result"), job.get("error"))
 
-    def list_jobs(self, status: str | None, limit: int) -> Table:
+    def print_jobs(self, status: str | None, limit: int) -> None:
+        """A line per job. A pipe gets everything and no heading; a terminal gets the columns that fit."""
         params: dict[str, str | int] = {"limit": limit}
         if status:
             params["status"] = status
-        body = self._json("GET", "/jobs", params=params)
-        table = Table("id", "kind", "status", "stage", "progress", "updated")
-        for job in body["data"]:
-            table.add_row(
-                str(job["id"]),
-                str(job["kind"]),
-                str(job["status"]),
-                str(job.get("stage") or ""),
-                f"{100 * float(job.get('progress') or 0):.0f} %",
-                str(job.get("updated_at") or ""),
-            )
-        return table
+        rows = [_row(job) for job in self._json("GET", "/jobs", params=params)["data"]]
+        columns = _COLUMNS
+        if self._console.is_terminal:
+            rows.insert(0, dict(zip(_COLUMNS, _COLUMNS, strict=True)))
+            columns = _that_fit(rows, self._console.width)
+        widths = {column: max((len(row[column]) for row in rows), default=0) for column in columns}
+        for row in rows:
+            line = "  ".join(row[column].ljust(widths[column]) for column in columns).rstrip()
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show_job(self, job_id: str) -> dict[str, Any]:
         return self._json("GET", f"/jobs/{job_id}")
@@ -240,6 +239,27 @@ def _events(response: httpx.Response) -> Iterator[tuple[str | None, str]]:
             if text == "[DONE]":
                 return
             yield event_id, text
+
+
+def _row(job: dict[str, Any]) -> dict[str, str]:
+    return {
+        "id": str(job["id"]),
+        "status": str(job["status"]),
+        "kind": str(job["kind"]),
+        "progress": f"{100 * float(job.get('progress') or 0):.0f}%",
+        "stage": str(job.get("stage") or "-"),
+        "updated": str(job.get("updated_at") or "-"),
+    }
+
+
+def _that_fit(rows: list[dict[str, str]], width: int) -> tuple[str, ...]:
+    """The columns that a terminal has room for: the id always and whole, then the first ones."""
+    used = -2
+    for count, column in enumerate(_COLUMNS):
+        used += 2 + max(len(row[column]) for row in rows)
+        if used > width and count:
+            return _COLUMNS[:count]
+    return _COLUMNS
 
 
 def _job_ids(committee: Any) -> list[str]:

@@ -126,3 +126,35 @@ def test_a_terminal_gets_a_bar_with_the_time_left(script: Script, url: str) -> N
     client.follow(JOB)
     client.close()
     assert re.search(r"storyboard.*━.* 50\.0 % .*about 3 min 20 s left", printed.getvalue())
+
+
+JOBS: dict[str, Any] = {
+    "data": [
+        {
+            "id": f"01890000-0000-7000-8000-00000000000{number}",
+            "kind": "film.run",
+            "status": "succeeded",
+            "stage": "export",
+            "progress": 1.0,
+            "updated_at": "2026-01-01T00:00:00.000000Z",
+        }
+        for number in range(3)
+    ]
+}
+
+
+@pytest.mark.parametrize(("width", "terminal"), [(80, True), (30, True), (200, True), (80, False)])
+def test_a_list_of_jobs_never_cuts_an_id(script: Script, url: str, width: int, terminal: bool) -> None:
+    script.answers = [json.dumps(JOBS).encode()]
+    printed = StringIO()
+    client = Client(url, key=None, console=Console(file=printed, force_terminal=terminal, width=width, no_color=True))
+    client.print_jobs(None, 20)
+    client.close()
+    lines = printed.getvalue().splitlines()
+    assert [line.split()[0] for line in lines if "0189" in line] == [job["id"] for job in JOBS["data"]]
+    if terminal:
+        assert "id" in lines[0]
+        assert max(map(len, lines)) <= max(width, 36)
+    else:
+        assert len(lines) == 3
+        assert all("film.run" in line and "export" in line and "2026-01-01" in line for line in lines)
