@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -39,8 +40,8 @@ def make_film(text: str, settings: Settings, *, output: Path | None, server: str
     if not text.strip():
         raise NothingToFilm
     console = Console(highlight=False)
-    with _some_server(settings, server, console) as base_url:
-        client = Client(base_url, key=key, console=console)
+    with _some_server(settings, server, console) as used:
+        client = Client(used.base_url, key=key, console=console)
         try:
             request = request_for(text)
             console.print(f"[bold]You:[/] {escape(request)}\n")
@@ -49,7 +50,15 @@ def make_film(text: str, settings: Settings, *, output: Path | None, server: str
                 console.print("\nThe committee answered without starting a film.")
                 return 1
             console.print()
-            return _finish(client.follow(job_ids[0]), client, settings, output, console)
+            job = client.follow(job_ids[0])
+            if (film := _fetch(job, client, settings, output, console)) is None:
+                return 1
+            later = "" if used.stays else "make run, then "
+            base_url = used.base_url if used.stays else settings.server.base_url
+            page = f"{base_url}/#/jobs/{job.id}"
+            console.print(f"Storyboard, timeline and quality report: {later}{page}", soft_wrap=True)
+            console.print(film.resolve().as_uri(), soft_wrap=True)
+            return 0
         finally:
             client.close()
 
@@ -59,16 +68,17 @@ def request_for(text: str) -> str:
     return text if choose(text, (_FILM_TOOL,)) else f"Make a film: {text}"
 
 
-def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path | None, console: Console) -> int:
+def _fetch(job: FollowedJob, client: Client, settings: Settings, output: Path | None, console: Console) -> Path | None:
+    """The film on this disk, or None and the reason printed."""
     if job.status != "succeeded" or job.result is None:
         reason = (job.error or {}).get("message", job.status)
         console.print(f"[bold red]The film was not made:[/] {escape(str(reason))}")
-        return 1
+        return None
     master = job.result.get("master")
     if master is None:
         said = f"That was not a film; what was made instead: .venv/bin/committee jobs show {job.id}"
         console.print(said, soft_wrap=True)
-        return 1
+        return None
     title = str(job.result.get("title") or "film")
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "film"
     target = output or settings.server.data_dir / "films" / f"{slug}-{job.id[-6:]}.mp4"
@@ -79,24 +89,30 @@ def _finish(job: FollowedJob, client: Client, settings: Settings, output: Path |
         f"  ({job.result.get('renderer')}, fidelity: {job.result.get('fidelity')})",
         soft_wrap=True,
     )
-    console.print(f"Storyboard, timeline and quality report: make run, then {settings.server.base_url}/#/jobs/{job.id}")
-    console.print(target.resolve().as_uri(), soft_wrap=True)
-    return 0
+    return target
+
+
+@dataclass(frozen=True)
+class _Used:
+    """The server that makes the film; `stays` when it was there before and will be afterwards."""
+
+    base_url: str
+    stays: bool
 
 
 @contextmanager
-def _some_server(settings: Settings, server: str | None, console: Console) -> Iterator[str]:
-    """The address of a server: the one named, the one running, or one started for the occasion."""
+def _some_server(settings: Settings, server: str | None, console: Console) -> Iterator[_Used]:
+    """A server: the one named, the one running, or one started for the occasion."""
     if server is not None:
-        yield server
+        yield _Used(server.rstrip("/"), stays=True)
         return
     base_url = settings.server.base_url
     if _is_ours(base_url):
         console.print(f"Using the server at {base_url}\n")
-        yield base_url
+        yield _Used(base_url, stays=True)
         return
     with _temporary_server(settings, console) as started:
-        yield started
+        yield _Used(started, stays=False)
 
 
 @contextmanager

@@ -158,3 +158,20 @@ def test_a_list_of_jobs_never_cuts_an_id(script: Script, url: str, width: int, t
     else:
         assert len(lines) == 3
         assert all("film.run" in line and "export" in line and "2026-01-01" in line for line in lines)
+
+
+def test_a_server_that_keeps_running_is_where_the_rest_is(
+    script: Script, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = {"choices": [{"delta": {}}], "committee": {"tool_results": [{"job_ids": [JOB]}]}}
+    master = {"url": "/artifacts/1", "duration_s": 4, "width": 320, "height": 180, "fps": 12, "bytes": 5}
+    script.answers = [
+        f"data: {json.dumps(started)}\n\ndata: [DONE]\n\n".encode(),
+        event(9, "succeeded", result={"title": "Bees", "master": master}),
+        b"a film",
+    ]
+    settings = Settings(server=ServerSettings(data_dir=tmp_path))
+    assert make_film("bees", settings, output=tmp_path / "bees.mp4", server=url + "/", key=None) == 0
+    told = capsys.readouterr().out
+    assert f"report: {url}/#/jobs/{JOB}" in told
+    assert "make run" not in told
