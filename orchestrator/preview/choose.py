@@ -42,6 +42,7 @@ class _Reading:
     sprites: dict[str, Subject] = field(default_factory=dict)
     terrains: list[str] = field(default_factory=list)
     skies: list[str] = field(default_factory=list)
+    stated: list[str] = field(default_factory=list)  # those of the skies that settle the light of every shot
     atmospheres: list[str] = field(default_factory=list)
     foregrounds: list[str] = field(default_factory=list)
     moods: list[str] = field(default_factory=list)
@@ -135,6 +136,8 @@ def _collect(token: _Token, hits: list[Hit], reading: _Reading) -> None:
             _add_sprite(reading, token, *lexicon.SPRITES[token.lemma])
         else:
             found[kind].append(value)
+            if kind == "sky" and token.word not in lexicon.LOOSE_HOURS:
+                reading.stated.append(value)
     for table, words in ((lexicon.MOODS, reading.moods), (lexicon.STYLES, reading.styles)):
         if token.word in table:
             words.append(table[token.word])
@@ -176,6 +179,8 @@ def _noun_like(tokens: list[_Token], position: int) -> bool:
     token = tokens[position]
     word = token.word
     if len(word) < 3 or word.isdigit() or word in lexicon.FUNCTION_WORDS | lexicon.FILM_WORDS | lexicon.ADJECTIVES:
+        return False
+    if word in lexicon.REQUEST_WORDS:
         return False
     if word in lexicon.VERBS or word in lexicon.MOODS or word in lexicon.STYLES or token.lemma in lexicon.FILM_WORDS:
         return False
@@ -327,18 +332,32 @@ def _terrain(reading: _Reading, around: _Reading, subjects: tuple[Subject, ...],
 
 
 def _sky(reading: _Reading, around: _Reading, terrain: str, time_of_day: str | None) -> str:
+    """What the shot states, else what the film states, else the hour asked for."""
     natural = lexicon.TERRAIN_SKY[terrain]
     if natural in ("underwater", "space"):
         return natural
     asked = _named(time_of_day, lexicon.SKIES, SKIES)
-    for found in ([asked] if asked else [], reading.skies, around.skies):
-        skies = [sky for sky in found if sky != "underwater"]
-        if skies:
-            # the hour matters more than the weather, except for storms
-            return "storm" if "storm" in skies else next((s for s in skies if s != "overcast"), skies[0])
-    if "snow" in reading.atmospheres and terrain in ("village", "forest", "meadow"):
-        return "day"
-    return natural
+    for found in (_stated(reading, asked), _stated(around, asked)):
+        if found:
+            return found
+    snows = "snow" in (reading.atmospheres or around.atmospheres)
+    if asked:
+        return "overcast" if snows and asked in ("dawn", "golden_hour", "dusk") else asked
+    for skies in (reading.skies, around.skies):
+        if sky := next((sky for sky in skies if sky != "underwater"), ""):
+            return sky
+    return "day" if snows and terrain in ("village", "forest", "meadow") else natural
+
+
+def _stated(reading: _Reading, asked: str | None) -> str | None:
+    """The sky a text names. The hour matters more than the weather, except for storms; a dark night may be wet."""
+    skies = [sky for sky in reading.stated if sky != "underwater"]
+    hours = [sky for sky in skies if sky not in ("overcast", "storm")]
+    if "storm" in skies or not skies:
+        return "storm" if skies else None
+    if asked in hours or (asked == "night" and not hours):
+        return asked  # "from dawn to dusk": the passing hours are part of it
+    return hours[0] if hours else "overcast"
 
 
 def _fit_terrain(terrain: str, sky: str, subjects: tuple[Subject, ...]) -> str:
@@ -395,5 +414,7 @@ def _depiction(art: ShotArt, reading: _Reading) -> Depiction:
     depicted: list[str] = []
     missing: list[str] = []
     for word, hits in reading.drawn.items():
+        if ("sky", "storm") in hits:
+            hits = [("sky", "storm")]  # rain alone is no storm
         (depicted if any(hit in present for hit in hits) else missing).append(word)
     return Depiction(depicted, missing + [word for word in reading.undrawn if word not in depicted])

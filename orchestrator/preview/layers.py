@@ -16,7 +16,7 @@ import skia
 
 from orchestrator.preview.brush import Brush
 from orchestrator.preview.camera import Camera
-from orchestrator.preview.palette import Palette, grade_for, palette_for
+from orchestrator.preview.palette import Palette, grade_for, palette_for, weathered
 from orchestrator.preview.spec import ShotArt
 
 Paint = Callable[[skia.Canvas], None]
@@ -60,6 +60,8 @@ _INDOORS: _Views = {
     "close": (("level", 0.70), ("level", 0.60)),
 }
 _TALL = ("castle", "lighthouse", "tree", "windmill", "rocket", "balloon")
+_OPEN_SKIES = ("dawn", "day", "golden_hour", "dusk")
+_CLOSED = {"rain": 0.62, "snow": 0.42, "fog": 0.36}
 _MACRO_SKIES = ("dawn", "day", "golden_hour", "dusk", "overcast")
 
 
@@ -152,7 +154,7 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
     """Place the camera. Consecutive seeds give different heights and sides even for the same framing."""
     rng = random.Random(f"{art.seed}:stage")
     unit = min(1.0, math.pow(aspect / 1.35, 0.6))
-    palette = palette_for(art.sky)
+    palette = _light(art)
     view, horizon = _view(art)
     horizon += rng.uniform(-0.035, 0.025)
     backlit = _is_backlit(art)
@@ -182,6 +184,16 @@ def stage_for(art: ShotArt, aspect: float) -> Stage:
     )
 
 
+def _light(art: ShotArt) -> Palette:
+    """The hour's palette, behind clouds where something falls from them or lies before them."""
+    palette = palette_for(art.sky)
+    if art.sky in _OPEN_SKIES:
+        closed = max((_CLOSED.get(item, 0.0) for item in art.atmosphere), default=0.0)
+        if closed:
+            return weathered(palette, closed)
+    return palette
+
+
 def _anchor(art: ShotArt, aspect: float, side: float, horizon: float) -> tuple[float, float]:
     """Between the picture's centre and the subject; a tower's top is not to be cut off by a move."""
     tall = any(subject.sprite in _TALL for subject in art.subjects)
@@ -207,5 +219,7 @@ def _in_the_grass(art: ShotArt) -> bool:
 
 
 def _is_backlit(art: ShotArt) -> bool:
+    if any(item in _CLOSED for item in art.atmosphere):
+        return False
     low_sun = art.sky in ("dawn", "golden_hour", "dusk") and art.terrain not in ("room", "diner", "forest", "city")
     return low_sun and art.framing != "close" and random.Random(f"{art.seed}:backlit").random() < 0.36

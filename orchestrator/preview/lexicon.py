@@ -265,7 +265,15 @@ SKIES: dict[str, str] = {
     "fog": "overcast",
     "mist": "overcast",
     "rain": "overcast",
+    "rainy": "overcast",
+    "rainfall": "overcast",
+    "downpour": "overcast",
     "drizzle": "overcast",
+    "foggy": "overcast",
+    "misty": "overcast",
+    "snowfall": "overcast",
+    "snowstorm": "overcast",
+    "blizzard": "overcast",
     "storm": "storm",
     "thunderstorm": "storm",
     "thunder": "storm",
@@ -292,6 +300,7 @@ ATMOSPHERES: dict[str, str] = {
     "snowflake": "snow",
     "snowy": "snow",
     "blizzard": "snow",
+    "snowstorm": "snow",
     "winter": "snow",
     "rain": "rain",
     "rainy": "rain",
@@ -299,6 +308,10 @@ ATMOSPHERES: dict[str, str] = {
     "downpour": "rain",
     "storm": "rain",
     "thunderstorm": "rain",
+    "stormy": "rain",
+    "tempest": "rain",
+    "hurricane": "rain",
+    "rainfall": "rain",
     "fog": "fog",
     "foggy": "fog",
     "mist": "fog",
@@ -577,10 +590,20 @@ FUNCTION_WORDS = frozenset(
     whose which what when where why how is are was were be been being am do does did has have had can could will
     would shall should may might must there here very too just only also more most less least such own same
     other another again once ever never always still even now soon later first last next many much few several
-    one two three four five six seven eight nine ten dozen hundred thousand single please make create show shows
-    showing featuring set
+    one two three four five six seven eight nine ten dozen hundred thousand single showing featuring set
     """.split()
 )
+# What one says to somebody who is to make a picture.
+REQUEST_WORDS = frozenset(
+    """
+    please make makes create show shows draw draws drawing paint paints sketch sketches render renders rendering
+    depict depicts illustrate generate produce film shoot imagine visualize visualise design compose animate
+    photograph photo photography capture present image picture painting artwork poster wallpaper give want can could
+    would like need let let's i'd i'm i'll we'd
+    """.split()
+)
+# Words for an hour that may mean no light at all: "a day in the city", "golden retrievers", "a star is born".
+LOOSE_HOURS = frozenset({"day", "golden", "star"})
 DETERMINERS = frozenset("a an the this that these those some my your his her its our their no every each".split())
 PRONOUNS = frozenset("i you he she it we they who".split())
 PREPOSITIONS = frozenset(

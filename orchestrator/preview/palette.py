@@ -205,6 +205,37 @@ def palette_for(sky: str) -> Palette:
     return PALETTES[sky]
 
 
+_WEATHER_GREY = ("#39424e", "#4b545f", "#646c75", "#838a90", "#a3a8ab")
+
+
+def weathered(palette: Palette, amount: float) -> Palette:
+    """The same hour behind a closed sky: no disc, no stars, little colour."""
+    dim = luminance(palette.sky[3]) / 0.55
+    sky = tuple(
+        _hex(mix(ink, times(grey, (dim, dim, dim)), amount))
+        for ink, grey in zip(palette.sky, _WEATHER_GREY, strict=True)
+    )
+    return replace(
+        palette,
+        sky=(sky[0], sky[1], sky[2], sky[3], sky[4]),
+        sun_height=-1,
+        stars=0.0,
+        moon=False,
+        glow=_hex(saturate(palette.glow, 0.35)),
+        cloud_lit=_hex(mix(saturate(palette.cloud_lit, 0.4), sky[2], 0.45)),
+        cloud_shade=_hex(mix(saturate(palette.cloud_shade, 0.5), sky[0], 0.5)),
+        haze=_hex(mix(palette.haze, sky[3], amount)),
+        ambient=times(saturate(palette.ambient, 0.55), (0.84, 0.87, 0.92)),
+        water=(_hex(mix(palette.water[0], sky[3], amount)), _hex(saturate(palette.water[1], 0.6))),
+        cloud_cover=0.9,
+    )
+
+
+def _hex(ink: Ink) -> str:
+    r, g, b = (round(min(1.0, max(0.0, part)) * 255) for part in rgb(ink))
+    return f"#{r:02x}{g:02x}{b:02x}"
+
+
 def noon(palette: Palette) -> Palette:
     """The same sky without lamps, for places lit by themselves."""
     return replace(palette, lamps=False)

@@ -30,6 +30,40 @@ def test_says_what_it_draws_and_what_it_does_not(text: str, drawn: set[str], mis
     assert set(depiction.not_depicted) == missing
 
 
+# What a text states about the light holds, whatever hour the day's cycle has come to.
+@pytest.mark.parametrize(
+    ("text", "context", "hour", "sky", "air"),
+    [
+        ("a lighthouse in a storm", "", "golden hour", "storm", "rain"),
+        ("a lighthouse", "a lighthouse in a storm", "dusk", "storm", "rain"),
+        ("a boat on a rainy sea", "", "dawn", "overcast", "rain"),
+        ("a boat in fog", "", "golden hour", "overcast", "fog"),
+        ("snow on a village", "", "dusk", "overcast", "snow"),
+        ("rain in the city", "", "night", "night", "rain"),
+        ("an owl and a cat", "a cat at night", "day", "night", ""),
+        ("a lighthouse at dusk", "", "day", "dusk", ""),
+        ("the sea at dawn", "a night on the sea", "dusk", "dawn", ""),
+        ("a village", "a village from dawn to dusk", "dusk", "dusk", ""),
+        ("a village", "a day in a village", "night", "night", ""),
+    ],
+)
+def test_stated_weather_and_hours_come_before_the_cycle(text: str, context: str, hour: str, sky: str, air: str) -> None:
+    art, _ = choose_art(text, seed=1, context=context, time_of_day=hour)
+    assert art.sky == sky
+    assert not air or air in art.atmosphere
+
+
+def test_a_storm_that_is_not_drawn_is_not_claimed() -> None:
+    _, depiction = choose_art("a storm over a coral reef", seed=1)
+    assert "storm" in depiction.not_depicted
+
+
+@pytest.mark.parametrize("verb", ["Draw", "Paint", "Make me", "Show", "Film", "Please sketch", "Imagine", "Picture"])
+def test_a_request_s_verb_is_no_subject(verb: str) -> None:
+    _, depiction = choose_art(f"{verb} a lighthouse at dusk", seed=1)
+    assert depiction == Depiction(["lighthouse", "dusk"], [])
+
+
 def test_drawn_words_are_in_the_spec() -> None:
     art, _ = choose_art("two cats and a horse near a lighthouse at night", seed=4)
     assert {subject.sprite for subject in art.subjects} == {"cat", "horse", "lighthouse"}

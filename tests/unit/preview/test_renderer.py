@@ -197,6 +197,22 @@ def test_moves_are_smooth(move: str) -> None:
         assert np.abs(np.diff(path, 2)).max() < 0.0004
 
 
+@pytest.mark.parametrize("air", ["rain", "snow", "fog"])
+def test_no_sun_shines_through_falling_weather(air: str) -> None:
+    clear, closed = art_for("sea", sky="golden_hour"), art_for("sea", sky="golden_hour", atmosphere=(air,))
+    assert stage_for(clear, 16 / 9).palette.sun_height > 0
+    assert stage_for(closed, 16 / 9).palette.sun_height < 0
+    spread = [float(still(art, W, H)[: H // 2, :, :3].astype(float).std(axis=(0, 1)).mean()) for art in (clear, closed)]
+    assert spread[1] < spread[0]
+
+
+def test_a_storm_is_dark_and_its_sea_is_rough() -> None:
+    calm, storm = (ShotRenderer(art_for("coast", sky=sky), W, H) for sky in ("golden_hour", "storm"))
+    assert storm.frame(0.2)[: H // 2, :, :3].mean() < 0.6 * calm.frame(0.2)[: H // 2, :, :3].mean()
+    moved = [difference(one.frame(0.2)[H // 2 :], one.frame(0.5)[H // 2 :]) for one in (calm, storm)]
+    assert moved[1] > moved[0]
+
+
 def test_the_title_fades_in_and_out() -> None:
     plain, titled = art_for("meadow"), art_for("meadow", title="Butterflies")
     without, with_title = ShotRenderer(plain, W, H), ShotRenderer(titled, W, H)
