@@ -102,7 +102,7 @@ def _glitter(stage: Stage, top: float) -> LivePaint:
 def _swell(stage: Stage, number: int, depth: float, y: float, height: float) -> Plate:
     """One long wave towards the camera with a lit crest and broken foam."""
     storm = stage.art.sky == "storm"
-    height *= 1.9 if storm else 1.0
+    height *= 2.2 if storm else 1.0
 
     def paint(canvas: skia.Canvas) -> None:
         left, right = stage.span(depth)
@@ -132,7 +132,7 @@ def _swell(stage: Stage, number: int, depth: float, y: float, height: float) -> 
         1.08,
         paint,
         sway=Sway("water", 0.006, 4.0 + number, phase=2.1 * number),
-        bob=height * (0.10 if storm else 0.05) * (1 if number % 2 else -1),
+        bob=height * (0.22 if storm else 0.05) * (1 if number % 2 else -1),
     )
 
 
@@ -176,43 +176,124 @@ def _coast(stage: Stage) -> Iterator[Layer]:
     )
     yield _water_plate(stage, h, depth=0.55)
     yield Live(0.55, _glitter(stage, h))
-    yield _swell(stage, 0, 0.64, h + (shore - h) * 0.55, 0.022)
+    rough = stage.art.sky == "storm"
+    yield _swell(stage, 0, 0.58, h + (shore - h) * (0.30 if rough else 0.55), 0.022)
     yield _headland(stage)
+    yield Live(0.6, _breakers(stage))
+    if rough:
+        yield _swell(stage, 1, 0.70, h + (shore - h) * 0.66, 0.034)
     yield _beach(stage, shore)
     yield Live(0.85, _surf(stage, shore))
 
 
+def _cliff_line(stage: Stage) -> tuple[float, float, float]:
+    """(inner end, outer end, water line) of the headland."""
+    left, right = stage.span(0.6)
+    out = stage.side > stage.aspect / 2
+    return stage.side - (0.36 if out else -0.36), right + 0.1 if out else left - 0.1, stage.horizon + 0.035
+
+
+def _cliff_foot(stage: Stage) -> list[tuple[float, float]]:
+    """Where rock meets water: level, coming a little towards us with ledges and bays, and round at the tip."""
+    inner, edge, water = _cliff_line(stage)
+    rng = stage.rng("cliff foot")
+    steps = 26
+    foot = []
+    for k in range(steps + 1):
+        f = k / steps
+        near = 0.030 * (1 - math.exp(-5 * f)) + (rng.uniform(-0.007, 0.007) if k else 0.0)
+        foot.append((inner + (edge - inner) * f, water + near))
+    return foot
+
+
 def _headland(stage: Stage) -> Plate:
-    """A cliff on the subject's side, for a lighthouse or a walker to stand before."""
-    base = stage.horizon + 0.03
+    """A cliff on the subject's side, for a lighthouse or a walker to stand before; it stands in the water."""
+    inner, edge, water = _cliff_line(stage)
     depth = 0.6
 
     def paint(canvas: skia.Canvas) -> None:
-        left, right = stage.span(depth)
         rng = stage.rng("cliff")
-        out = stage.side > stage.aspect / 2
-        edge = right if out else left
-        inner = stage.side - (0.34 if out else -0.34)
-        steps = 16
-        top = []
-        for k in range(steps + 1):
+        steps = 22
+        top = [(inner, water + 0.004)]
+        for k in range(1, steps + 1):
             f = k / steps
-            rise = 0.19 * (1 - math.exp(-3.2 * f)) + rng.uniform(-0.006, 0.006)
-            top.append((inner + (edge - inner) * f, base - rise * (0.85 + 0.2 * stage.zoom)))
+            rise = 0.02 + 0.19 * (1 - math.exp(-3.2 * f)) + rng.uniform(-0.006, 0.006)
+            top.append((inner + (edge - inner) * f, water - rise * (0.85 + 0.2 * stage.zoom)))
+        foot = _cliff_foot(stage)
         brush = stage.brush.lit(0.22)
-        shape = outline([*top, (edge, base + 0.06), (inner - 0.02 * (1 if out else -1), base + 0.02)])
-        stops: list[Stop] = [(0, "#6d7a4a", 1), (0.22, "#7a6a58", 1), (1, "#3d3840", 1)]
-        canvas.drawPath(shape, brush.linear((0, base - 0.24), (0, base + 0.05), stops))
+        _cliff_mirror(canvas, stage, foot)
+        shape = outline([*top, *reversed(foot)])
+        stops: list[Stop] = [(0, "#6d7a4a", 1), (0.22, "#8a7862", 1), (0.75, "#5a4f4c", 1), (1, "#2c292e", 1)]
+        canvas.drawPath(shape, brush.linear((0, water - 0.24), (0, water + 0.04), stops))
         canvas.save()
         canvas.clipPath(shape, True)
-        for _ in range(80):
-            x, y = rng.uniform(min(inner, edge), max(inner, edge)), base - rng.uniform(0, 0.20)
-            line = [(x, y), (x + rng.uniform(-0.02, 0.02), y + rng.uniform(0.02, 0.06))]
-            canvas.drawPath(outline(line, close=False), brush.stroke("#2b2830", 0.003, 0.35))
+        for _ in range(46):  # faces of rock, lit from one side
+            x, y = rng.uniform(min(inner, edge), max(inner, edge)), water - rng.uniform(-0.03, 0.16)
+            wide, tall = rng.uniform(0.02, 0.06), rng.uniform(0.03, 0.08)
+            face = [(x, y - tall), (x + wide * 0.5, y - tall * 0.8), (x + wide * 0.3, y), (x - wide * 0.4, y)]
+            lit = rng.random() < 0.5
+            canvas.drawPath(outline(face), brush.fill("#b09a7c" if lit else "#2b2830", 0.20 if lit else 0.26))
+        canvas.drawPath(smooth(foot), brush.stroke("#1d1b20", 0.022, 0.55))
         canvas.drawPath(smooth(top), brush.stroke("#8f9e58", 0.016))
         canvas.restore()
+        for _ in range(9):  # boulders awash at the tip
+            x = inner + rng.uniform(-0.06, 0.30) * (1 if edge > inner else -1)
+            y, r = water + rng.uniform(0.012, 0.034), rng.uniform(0.006, 0.018)
+            stone = skia.Path()
+            stone.addArc(skia.Rect(x - r * 1.5, y - r, x + r * 1.5, y + r), 180, 180)
+            canvas.drawPath(stone, brush.linear((0, y - r), (0, y), [(0, "#7d6f62", 1), (1, "#2a272c", 1)]))
 
-    return Plate(depth, base - 0.30, base + 0.08, paint)
+    return Plate(depth, water - 0.30, water + 0.16, paint)
+
+
+def _cliff_mirror(canvas: skia.Canvas, stage: Stage, foot: list[tuple[float, float]]) -> None:
+    """The rock's dark reflection, broken by the ripples, fading towards us."""
+    rng = stage.rng("cliff mirror")
+    ink = mix(stage.palette.water[1], "#1d1b20", 0.5)
+    for x, y in foot[1:]:
+        for k in range(7):
+            wide = rng.uniform(0.03, 0.06)
+            at = y + 0.012 * k
+            canvas.drawOval(
+                skia.Rect(x - wide, at - 0.007, x + wide, at + 0.009), stage.brush.fill(ink, 0.20 - 0.025 * k)
+            )
+
+
+def _breakers(stage: Stage) -> LivePaint:
+    """Foam along the headland's foot that swells and falls back; in a storm it is thrown up the rock."""
+    foot = _cliff_foot(stage)
+    storm = stage.art.sky == "storm"
+    rng = stage.rng("breakers")
+    force = 2.3 if storm else 1.0
+    bursts = []
+    for _ in range(11):
+        drops = [(rng.gauss(0, 0.5), rng.uniform(0.2, 1.0), rng.uniform(0.4, 1.4)) for _ in range(22 if storm else 0)]
+        at = foot[rng.randrange(0, len(foot) * 2 // 3)]
+        bursts.append((*at, rng.uniform(0, 6.3), rng.uniform(0.9, 1.5), drops))
+    foam = stage.brush.lifted(0.45)
+
+    def paint(canvas: skia.Canvas, t: float) -> None:
+        for lag, width, alpha in ((0.0, 0.011, 0.55), (0.9, 0.006, 0.85)):
+            line = [
+                (x, y + 0.003 * force * math.sin(1.1 * t + 7 * x + lag) + (0.006 if lag == 0 else 0.0)) for x, y in foot
+            ]
+            canvas.drawPath(smooth(line), foam.stroke("#ffffff", width * (1.35 if storm else 1.0), alpha))
+        for x, y, phase, rate, drops in bursts:
+            wave = max(0.0, math.sin(rate * t + phase)) ** 2
+            if wave < 0.03:
+                continue
+            wide, tall = 0.030 * force * (0.6 + 0.4 * wave), 0.016 * force * force * wave
+            for dx, up, r in ((-0.45, 0.5, 0.45), (0.0, 0.8, 0.6), (0.4, 0.45, 0.4)):
+                cx, cy, reach = x + dx * wide, y - up * tall * 0.5, r * (wide + tall)
+                veil: list[Stop] = [(0, "#ffffff", 0.55 * wave), (0.5, "#ffffff", 0.26 * wave), (1, "#ffffff", 0.0)]
+                canvas.drawCircle(cx, cy, reach, foam.radial((cx, cy), reach, veil))
+            for dx, up, r in drops:
+                fan = dx * wide * (0.5 + up)
+                canvas.drawCircle(
+                    x + fan, y - tall * up * (1.7 - dx * dx), 0.0022 * r, foam.fill("#ffffff", 0.7 * wave * (1.1 - up))
+                )
+
+    return paint
 
 
 def _beach(stage: Stage, shore: float) -> Plate:
