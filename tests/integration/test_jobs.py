@@ -17,7 +17,7 @@ from orchestrator.db.pool import Database
 from orchestrator.errors import BadRequest, NotFound, QueueFull, Unprocessable
 from orchestrator.jobs.context import JobContext, LeaseLost
 from orchestrator.jobs.model import Job, JobKind
-from orchestrator.jobs.store import Claim, FinishedStage, JobStore
+from orchestrator.jobs.store import _SQL, Claim, FinishedStage, JobStore
 from orchestrator.jobs.worker import Worker
 from tests.fakes.job_kinds import KINDS, Nothing
 
@@ -387,3 +387,20 @@ async def test_a_stopped_worker_hands_its_job_back(store: JobStore, db: Database
         "0 begun in 1", "0 ended in 1", "1 begun in 1",
         "1 begun in 2", "1 ended in 2", "2 begun in 2", "2 ended in 2",
     ]  # fmt: skip
+
+
+async def test_housekeeping_reads_unfinished_jobs_only(db: Database) -> None:
+    """Thousands of jobs that have ended cost the search for orphans nothing."""
+    await db.execute(
+        """
+        INSERT INTO jobs (id, owner, kind, payload, request_hash, status, updated_at)
+        SELECT gen_random_uuid(), 'owner ' || n % 100, 'nothing', '{}', n::text,
+               CASE WHEN n % 500 = 0 THEN 'queued' ELSE 'succeeded' END, now() - interval '1 hour'
+        FROM generate_series(1, 5000) AS n
+        """
+    )
+    await db.execute("ANALYZE jobs")
+    lines = await db.fetch(f"EXPLAIN (ANALYZE) {_SQL['without_queue_row']}", 30.0)
+    plan = "\n".join(line[0] for line in lines)
+    assert "jobs_unfinished" in plan, plan
+    assert "Rows Removed by Filter" not in plan, plan
