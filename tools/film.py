@@ -227,7 +227,7 @@ def _complete(given: dict[str, Any]) -> dict[str, Any]:
     stated = parse_preferences(text).stated()
     if "width" in given or "height" in given:
         stated.pop("width", None), stated.pop("height", None)
-    given = {**stated, **given}
+    given = _over(stated, given)
     given.setdefault("subject", text.strip())
     given.setdefault("duration_s", default_duration(text))
     if not given.get("title"):
@@ -235,6 +235,14 @@ def _complete(given: dict[str, Any]) -> dict[str, Any]:
     if "seed" not in given:
         given["seed"] = derive_seed("film", text.strip(), given["title"])
     return given
+
+
+def _over(stated: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What the words state, beaten by what is given; what could not be applied is kept from both."""
+    unclear = [] if "duration_s" in given else list(stated.pop("not_applied", ()))
+    if isinstance(known := given.get("not_applied", []), list) and (merged := list(dict.fromkeys([*known, *unclear]))):
+        given = {**given, "not_applied": merged}
+    return {**{name: value for name, value in stated.items() if name != "not_applied"}, **given}
 
 
 def title_of(subject: str) -> str:
@@ -306,7 +314,7 @@ def request_from(arguments: Mapping[str, Any], *, user_text: str, seed: int) -> 
             stated.pop("width", None), stated.pop("height", None)
         if not given.get("synopsis"):
             given["synopsis"] = user_text[:_MAX_TEXT]
-        given = {**stated, **given}
+        given = _over(stated, given)
         given.setdefault("seed", derive_seed("tool", FILM_KIND, str(given.get("synopsis", "")), master=seed))
         return FilmRequest.model_validate(given)
     except ValidationError as error:
@@ -337,12 +345,18 @@ def _announcement(request: FilmRequest, status: str, film_id: str, job_id: str) 
         "frames": request.frames,
         "audio": request.audio_enabled,
         "subtitles": request.subtitles_enabled,
+        "not_applied": list(request.not_applied),
         "seed": request.seed,
         "estimate_s": estimate_s(request),
         "renderer": RENDERER,
         "fidelity": FIDELITY,
-        "note": "A procedural preview: an illustrated, animated film drawn without an image model.",
+        "note": _note(request),
     }
+
+
+def _note(request: FilmRequest) -> str:
+    note = "A procedural preview: an illustrated, animated film drawn without an image model."
+    return f"{note} Not applied: {', '.join(request.not_applied)}." if request.not_applied else note
 
 
 def _explain(error: ValidationError) -> str:

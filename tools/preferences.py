@@ -21,11 +21,22 @@ _FILM_NOUN = (
 )
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_DAY_S = 86_400.0
+_LONGER_UNITS = {"day": _DAY_S, "week": 7 * _DAY_S, "month": 30 * _DAY_S, "year": 365 * _DAY_S,
+                 "decade": 3650 * _DAY_S, "centur": 36_500 * _DAY_S}  # fmt: skip
 _NUMBER_WORDS = {
     "a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0,
     "eight": 8.0, "nine": 9.0, "ten": 10.0, "eleven": 11.0, "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0,
-    "thirty": 30.0, "forty": 40.0, "forty-five": 45.0, "fifty": 50.0, "sixty": 60.0, "ninety": 90.0, "half": 0.5,
+    "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0,
+    "half": 0.5, "couple of": 2.0, "a couple of": 2.0, "dozen": 12.0, "a dozen": 12.0, "hundred": 100.0,
+    "thousand": 1000.0, "a thousand": 1000.0,
 }  # fmt: skip
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+for _tens in ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"):
+    for _one in _ONES:
+        _NUMBER_WORDS[f"{_tens}-{_one}"] = _NUMBER_WORDS[f"{_tens} {_one}"] = _NUMBER_WORDS[_tens] + _NUMBER_WORDS[_one]
+for _hundreds in ("a", *_ONES):
+    _NUMBER_WORDS[f"{_hundreds} hundred"] = _NUMBER_WORDS[_hundreds] * 100
 _NUMBER = r"\d+(?:\.\d+)?|" + "|".join(sorted((w for w in _NUMBER_WORDS if w != "half"), key=len, reverse=True))
 _LONG_UNIT = r"(?:hours?|hrs?|minutes?|mins?|seconds?|secs?)"
 
@@ -41,6 +52,44 @@ _SPAN = re.compile(
     re.IGNORECASE,
 )
 _SPAN_PART = re.compile(rf"({_NUMBER})[\s-]*(h|m|s)(?:ours?|rs?|inutes?|ins?|econds?|ecs?)?(?![a-z])", re.IGNORECASE)
+_LONGER = r"(?:days?|weeks?|months?|years?|decades?|century|centuries)"
+# Days to centuries are nearly always in the story ("a 10-year-old boy"), so they count only in so many words.
+_LONGER_SPAN = re.compile(
+    rf"(?<![\w.$€£])(?:{_NUMBER})[\s-]*{_LONGER}(?![\s-]+old\b)\b"
+    rf"(?:\s*,?\s*(?:and\s+)?(?:{_NUMBER})[\s-]*(?:{_LONGER}|{_LONG_UNIT})\b)*",
+    re.IGNORECASE,
+)
+_LONGER_PART = re.compile(rf"({_NUMBER})[\s-]*({_LONGER}|{_LONG_UNIT})\b", re.IGNORECASE)
+# Read as a sign only where a dash between words cannot stand: "a -5 second film", not "fog - 5 seconds" or "5-10".
+_MINUS = re.compile(r"(?:(?:^|(?<=[\s(:=,;]))[-−]|\b(?:minus|negative)[\s-]+)$", re.IGNORECASE)
+# What may stand between "10-year" and "film" when the two belong together.
+_FILM_ADJECTIVE = (
+    r"(?:[\d.]+[pk]|\d+x\d+|[\d./]+[\s-]?fps|u?hd|full|long|short|silent|animated|vertical|square|portrait|feature|music"
+    r"|high|low|quality|draft|colou?r|water-?colou?r|noir|cinematic|vintage|anime|new|nice|beautiful)"
+)
+_LONG_FILM = re.compile(
+    rf"[\s-]*(?:{_FILM_ADJECTIVE}[\s,-]+){{0,6}}{_FILM_NOUN}\b"
+    r"(?!\s+(?:festival|school|course|shoot|set|diary|marathon|challenge|series|project)\b)",
+    re.IGNORECASE,
+)
+_SAYS_LENGTH = re.compile(
+    rf"(?:\b{_FILM_NOUN}\s+(?:of|for|lasting|that\s+(?:lasts|is|runs)|running|with\s+a\s+(?:length|duration|runtime)\s+of)"
+    r"|\b(?:duration|length|runtime|run\s+time)\s*(?:of|is|:|=))\s*$",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(rf"\b{_FILM_NOUN}\b", re.IGNORECASE)
+_UNSURE_UNIT = rf"(?:{_LONG_UNIT}|{_LONGER}|fortnights?|millenni(?:um|a)|eons?|aeons?|lifetimes?|moments?|frames?)"
+_UNSURE_NUMBER = rf"(?:(?:a|the)\s+)?(?:few|several|some|many|dozens\s+of|hundreds\s+of|thousands\s+of)|{_NUMBER}"
+# A length by its place in the sentence, in words that give no number of seconds.
+_UNSURE = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?<![\w.$€£])(?P<said>(?:{_UNSURE_NUMBER})[\s-]*{_UNSURE_UNIT})\b(?=[\s-]+(?:long\s+)?{_FILM_NOUN}\b)",
+        rf"\b{_FILM_NOUN}\s+(?:of|for)\s+(?P<said>(?:{_UNSURE_NUMBER})[\s-]*{_UNSURE_UNIT})\b(?!\s+of\b)",
+        rf"\b{_FILM_NOUN}\s+(?P<said>(?:that\s+)?last(?:s|ing)\s+\w+(?:\s\w+){{0,2}}?)(?=\s+about\b|\s*[,.;!?]|\s*$)",
+        r"(?:^|(?<=[,.;(\n])\s?)(?P<said>(?:duration|length|runtime)\s?[:=]\s?[^,.;!?\n]{1,40})",
+    )
+)
 
 RESOLUTIONS: dict[str, tuple[int, int]] = {
     "8k": (7680, 4320), "4320p": (7680, 4320), "4k": (3840, 2160), "uhd": (3840, 2160), "2160p": (3840, 2160),
@@ -194,11 +243,12 @@ class Preferences:
     music_enabled: bool | None = None
     interpolate: bool | None = None
     motion_smoothing: bool | None = None
+    not_applied: tuple[str, ...] = ()
 
     def stated(self) -> dict[str, object]:
         """Only what the sentence says, by field name."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in found.items() if value is not None and value != ""}
+        return {name: value for name, value in found.items() if value not in (None, "", ())}
 
 
 class _Reader:
@@ -223,6 +273,7 @@ def parse_preferences(text: str) -> Preferences:
     reader = _Reader(re.sub(r"\n+", "\n", re.sub(r"[^\S\n]+", " ", text[:_MAX_READ])))
     title = _take_title(reader)
     duration_s = _take_duration(reader)
+    unsure = _take_unsure(reader) if duration_s is None else ()
     width, height = _take_size(reader)
     rate = reader.take(_RATE)
     language = (
@@ -242,6 +293,7 @@ def parse_preferences(text: str) -> Preferences:
         quality=quality,
         style=_take_style(reader),
         subject=_subject(reader.text),
+        not_applied=unsure,
         **flags,
     )
 
@@ -274,7 +326,7 @@ def _duration_from_text(text: str) -> float:
     if clock := re.fullmatch(r"(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d(?:\.\d+)?)", stripped):
         hours, minutes, seconds = clock.groups()
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
-    spans = _durations(stripped)
+    spans = _longer(stripped) or _durations(stripped)
     if not spans:
         raise ValueError(f"{text[:40]!r} is not a length; use e.g. 90, '90 seconds', '1m30s' or '00:01:30'")
     return spans[0][2]
@@ -361,6 +413,9 @@ def _take_title(reader: _Reader) -> str | None:
 
 def _take_duration(reader: _Reader) -> float | None:
     """The length of the film, not one that its subject mentions ("about the last five minutes of a match")."""
+    if longer := _longer_film(reader.text):
+        reader.blank(longer[0], longer[1])
+        return longer[2]
     spans = _durations(reader.text)
     about = re.search(r"\babout\b", reader.text, re.IGNORECASE)
     chosen = next((span for span in spans if _is_about_the_film(reader.text, span)), None)
@@ -379,6 +434,48 @@ def _take_duration(reader: _Reader) -> float | None:
     return seconds
 
 
+def _longer_film(text: str) -> tuple[int, int, float] | None:
+    """A length of days or more that can only be the film's: beside its noun, or in a clause of its own at the end."""
+    for start, end, seconds in _longer(text):
+        before, after = text[:start], text[end:]
+        told = re.search(r"\babout\b", before, re.IGNORECASE)
+        says = _SAYS_LENGTH.search(before)
+        trailing = re.match(r"[\s-]*(?:long|in\s+length)\b", after, re.IGNORECASE)
+        if (
+            (not told and _LONG_FILM.match(after))
+            or (says and not re.match(r"\s+(?:of|ago|later|old|in)\b", after, re.IGNORECASE))
+            or (
+                re.search(r"[,;]\s*$", before) and re.fullmatch(r"(?:\s+long)?[\s.!?]*", after) and _NOUN.search(before)
+            )
+        ):
+            lead = re.search(r"(?:\b(?:of|for|lasting|duration|length|runtime|is)\b|[\s:=])+$", before, re.IGNORECASE)
+            return lead.start() + 1 if lead else start, end + (trailing.end() if trailing else 0), seconds
+    return None
+
+
+def _longer(text: str) -> list[tuple[int, int, float]]:
+    found = []
+    for match in _LONGER_SPAN.finditer(text):
+        seconds = sum(_number(number) * _unit(unit) for number, unit in _LONGER_PART.findall(match.group()))
+        found.append(_signed(text, match.start(), match.end(), seconds))
+    return found
+
+
+def _signed(text: str, start: int, end: int, seconds: float) -> tuple[int, int, float]:
+    minus = _MINUS.search(text, max(0, start - 12), start)
+    return (minus.start(), end, -seconds) if minus else (start, end, seconds)
+
+
+def _take_unsure(reader: _Reader) -> tuple[str, ...]:
+    """Words in the place of a length that give none: said back rather than dropped."""
+    for pattern in _UNSURE:
+        for found in pattern.finditer(reader.text):
+            if not re.search(r"\babout\b", reader.text[: found.start("said")], re.IGNORECASE) or pattern is _UNSURE[-1]:
+                reader.blank(found.start("said"), found.end("said"))
+                return (f'length "{" ".join(found.group("said").split())}"',)
+    return ()
+
+
 def _is_about_the_film(text: str, span: tuple[int, int, float]) -> bool:
     before, after = text[max(0, span[0] - 24) : span[0]].lower(), text[span[1] : span[1] + 60]
     if re.match(
@@ -387,7 +484,8 @@ def _is_about_the_film(text: str, span: tuple[int, int, float]) -> bool:
         return True
     return bool(
         re.search(
-            r"(?:duration|length|lasting|lasts|runtime|run\s+time)[\s:=]*(?:of|is)?\s*$|[,.;(\n]\s*(?:for\s+)?$", before
+            r"(?:duration|length|lasting|lasts|runtime|run\s+time)[\s:=]*(?:of|is)?\s*$|[,.;(\n]\s*(?:for\s+)?$|\s[-–—]\s$",
+            before,
         )
     )
 
@@ -398,7 +496,7 @@ def _durations(text: str) -> list[tuple[int, int, float]]:
 
     def add(match: re.Match[str], seconds: float) -> None:
         if all(match.end() <= start or match.start() >= end for start, end, _ in found):
-            found.append((match.start(), match.end(), seconds))
+            found.append(_signed(text, match.start(), match.end(), seconds))
 
     for match in _CLOCK.finditer(text):
         hours, minutes, seconds = (int(part) for part in match.groups())
@@ -429,7 +527,8 @@ def _number(text: str) -> float:
 
 
 def _unit(text: str) -> float:
-    return _UNITS[text[0].lower()]
+    longer = (seconds for name, seconds in _LONGER_UNITS.items() if text.lower().startswith(name))
+    return next(longer, 0) or _UNITS[text[0].lower()]
 
 
 def _take_size(reader: _Reader) -> tuple[int | None, int | None]:

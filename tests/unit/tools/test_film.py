@@ -93,6 +93,33 @@ async def test_the_impossible_is_refused_and_nothing_is_created(arguments: dict[
     assert jobs.submitted == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Make a 10 hour film about snails",
+        "Make a 10-year 1080p film about snails",
+        "Make a film of 10 years about snails",
+        "make a -5 second film about fog",
+    ],
+)
+async def test_an_absurd_length_in_words_is_refused(words: str) -> None:
+    jobs = _Jobs()
+    result = await ToolRegistry([film_tool()]).invoke("film.run", {}, _context(jobs, words))
+    assert "duration_s" in (result.error or "")
+    assert jobs.submitted == []
+
+
+async def test_a_length_that_is_not_understood_is_announced() -> None:
+    jobs = _Jobs()
+    words = "Make a film of a few minutes about snails"
+    result = await ToolRegistry([film_tool()]).invoke("film.run", {}, _context(jobs, words))
+    assert jobs.submitted[0]["not_applied"] == ['length "a few minutes"']
+    assert result.data["not_applied"] == ['length "a few minutes"']
+    assert "a few minutes" in str(result.data["note"])
+    request = FilmRequest.model_validate(jobs.submitted[0])
+    assert request.model_dump(mode="json") == jobs.submitted[0]
+
+
 def test_aliases_and_string_booleans() -> None:
     request = FilmRequest.model_validate(
         {

@@ -197,3 +197,74 @@ def test_a_field_as_long_as_a_book_is_refused_quickly(read: Callable[[object], o
         with pytest.raises(ValueError, match="too long"):
             read(text)
     assert time.process_time() - started < 0.15
+
+
+YEAR_S = 365 * 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Make a 10-year 1080p film about snails", 10 * YEAR_S),
+        ("Make a film of 10 years about snails", 10 * YEAR_S),
+        ("make a two-week long film about snails", 14 * 86_400),
+        ("a decade-long film about snails", 10 * YEAR_S),
+        ("a 3 month silent video", 90 * 86_400),
+        ("a film about snails, 10 years", 10 * YEAR_S),
+        ("a film about snails. Duration: 2 days.", 2 * 86_400),
+        ("a film lasting 3 days and 2 hours about snails", 3 * 86_400 + 7200),
+        ("make a -5 second film about fog", -5),
+        ("make a minus five second film about fog", -5),
+        ("a film about fog, −5 seconds", -5),
+        ("a film of -2 years about fog", -2 * YEAR_S),
+        ("a twenty-five second film", 25),
+        ("a two hundred second film", 200),
+        ("a film about the year 1969", None),
+        ("a film about a 10-year-old boy", None),
+        ("a 10-year-old boy finds a film", None),
+        ("a film about 100 years of solitude", None),
+        ("a film of 100 years of solitude", None),
+        ("a film about the last 10 years", None),
+        ("a film about a war lasting 10 years", None),
+        ("a film about a 5-day film festival", None),
+        ("10 years later, he returns", None),
+        ("a year in the life of a fox", None),
+        ("a film about a day at the beach", None),
+        ("a 10-year anniversary film for my parents", None),
+        ("a one-year time-lapse video of a garden", None),
+        ("a 5 to 10 second film about fog", 10),
+        ("a 5-10 second film about fog", 10),
+        ("a film about fog - 5 seconds", 5),
+    ],
+)
+def test_a_length_is_told_from_a_time_in_the_story(text: str, seconds: float | None) -> None:
+    assert parse_preferences(text).duration_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("a film of a few minutes about fog", "a few minutes"),
+        ("a 3-fortnight film about fog", "3-fortnight"),
+        ("a film about fog. Length: forever.", "Length: forever"),
+        ("a 300-frame film about fog", "300-frame"),
+        ("a film lasting ages about fog", "lasting ages"),
+    ],
+)
+def test_a_length_that_is_not_understood_is_said_so(text: str, phrase: str) -> None:
+    found = parse_preferences(text)
+    assert found.duration_s is None
+    assert found.not_applied == (f'length "{phrase}"',)
+    assert found.subject == "fog"
+
+
+@pytest.mark.parametrize("text", ["a film about the last few minutes of a match", "a film about a long walk", "a film"])
+def test_an_unstated_length_is_not_complained_about(text: str) -> None:
+    assert parse_preferences(text).not_applied == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10 years", 10 * YEAR_S), ("-5 seconds", -5), ("1 day 2 hours", 93_600)]
+)
+def test_a_lengths_field_knows_them_too(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
