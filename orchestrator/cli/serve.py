@@ -65,7 +65,7 @@ def work(settings: Settings, *, parent: int | None) -> int:
         set_parent_death_signal(signal.SIGKILL, parent=parent)
     _start_logging(settings)
     _make_data_dir(settings.server.data_dir)
-    _run(_work(settings))
+    _run(_work(settings, alone=parent is None))
     return 0
 
 
@@ -95,15 +95,28 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         await api.aclose()
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, *, alone: bool) -> None:
     stopping = _stop_on_signals()
     dsn = settings.database.external_dsn or _running_dsn(settings.server.data_dir)
     async with open_services(settings, dsn) as services:
         worker = Worker(services.db, services.kinds, concurrency=settings.jobs.worker_concurrency, dsn=dsn)
         running = asyncio.create_task(worker.run())
+        if alone:
+            _say_what_it_does(settings)
         await asyncio.wait({running, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
         await running
+
+
+def _say_what_it_does(settings: Settings) -> None:
+    if settings.database.external_dsn is None:
+        database = f"the embedded database in {settings.server.data_dir}"
+    else:
+        database = f"your Postgres ({'DATABASE_URL' if settings.database.database_url else 'POSTGRES_HOST'})"
+    count = settings.jobs.worker_concurrency
+    print(  # noqa: T201
+        f"Committee worker: runs up to {count} {'jobs' if count > 1 else 'job'} at a time from {database}", flush=True
+    )
 
 
 class _Server(uvicorn.Server):

@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
+from orchestrator.db.embedded import DSN_FILE
 from tests.fakes.ollama import FakeOllama
 
 
@@ -104,3 +107,32 @@ async def test_a_film_about_nothing_is_one_clear_line(tmp_path: Path) -> None:
         code, told = await committee("film", nothing, cwd=tmp_path)
         assert code == 2
         assert told == 'committee: Say what the film is about, for example: committee film "a lighthouse in a storm"'
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+async def test_a_worker_says_that_it_works_and_on_which_database(pg_dsn: str, tmp_path: Path, embedded: bool) -> None:
+    variables = {"DATA_DIR": str(tmp_path)}
+    if embedded:
+        (tmp_path / DSN_FILE).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / DSN_FILE).write_text(pg_dsn)
+    else:
+        variables["DATABASE_URL"] = pg_dsn
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "orchestrator.cli",
+        "worker",
+        env={"PATH": os.environ["PATH"], **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode()
+    finally:
+        process.terminate()
+        await process.communicate()
+    kind = f"the embedded database in {tmp_path}" if embedded else "your Postgres (DATABASE_URL)"
+    assert line == f"Committee worker: runs up to 2 jobs at a time from {kind}\n"
+    assert process.returncode == 0
