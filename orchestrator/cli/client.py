@@ -56,6 +56,7 @@ class Client:
             base_url=base_url, headers=headers, timeout=httpx.Timeout(60.0, connect=5.0), trust_env=False
         )
         self._console = console
+        self.started: list[str] = []  # the jobs of our requests, known even when an answer is cut short
 
     def close(self) -> None:
         self._http.close()
@@ -75,7 +76,9 @@ class Client:
                 chunk = json.loads(data)
                 if "error" in chunk:
                     raise RequestRefused(chunk["error"].get("message"))
-                jobs.extend(_job_ids(chunk.get("committee")))
+                new = [job for job in dict.fromkeys(_job_ids(chunk.get("committee"))) if job not in jobs]
+                jobs += new
+                self.started += new
                 delta = chunk["choices"][0]["delta"] if chunk.get("choices") else {}
                 if reasoning := delta.get("reasoning_content"):
                     thinking = True
@@ -86,7 +89,7 @@ class Client:
                         thinking = False
                     self._console.print(content, end="", markup=False, highlight=False, soft_wrap=True)
         self._console.print()
-        return list(dict.fromkeys(jobs))
+        return jobs
 
     def follow(self, job_id: str) -> FollowedJob:
         """Show its progress until the job ends, over lost connections and server restarts."""
@@ -116,7 +119,7 @@ class Client:
         return self._json("GET", f"/jobs/{job_id}")
 
     def cancel_job(self, job_id: str) -> str:
-        return str(self._json("POST", f"/jobs/{job_id}/cancel")["status"])
+        return str(self._json("POST", f"/jobs/{job_id}/cancel", timeout=5.0)["status"])
 
     def download(self, url: str, target: Path) -> None:
         """Fetch an artifact whole, or leave no file."""

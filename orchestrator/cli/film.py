@@ -43,24 +43,49 @@ def make_film(text: str, settings: Settings, *, output: Path | None, server: str
     with _some_server(settings, server, console) as used:
         client = Client(used.base_url, key=key, console=console)
         try:
-            request = request_for(text)
-            console.print(f"[bold]You:[/] {escape(request)}\n")
-            job_ids = client.ask(request)
-            if not job_ids:
-                console.print("\nThe committee answered without starting a film.")
-                return 1
-            console.print()
-            job = client.follow(job_ids[0])
-            if (film := _fetch(job, client, settings, output, console)) is None:
-                return 1
-            later = "" if used.stays else "make run, then "
-            base_url = used.base_url if used.stays else settings.server.base_url
-            page = f"{base_url}/#/jobs/{job.id}"
-            console.print(f"Storyboard, timeline and quality report: {later}{page}", soft_wrap=True)
-            console.print(film.resolve().as_uri(), soft_wrap=True)
-            return 0
+            return _ask_and_fetch(request_for(text), used, client, settings, output, console)
+        except KeyboardInterrupt:
+            _leave(used, client, console)
+            raise
         finally:
             client.close()
+
+
+def _ask_and_fetch(
+    request: str, used: _Used, client: Client, settings: Settings, output: Path | None, console: Console
+) -> int:
+    console.print(f"[bold]You:[/] {escape(request)}\n")
+    job_ids = client.ask(request)
+    if not job_ids:
+        console.print("\nThe committee answered without starting a film.")
+        return 1
+    console.print()
+    job = client.follow(job_ids[0])
+    if (film := _fetch(job, client, settings, output, console)) is None:
+        return 1
+    later = "" if used.stays else "make run, then "
+    base_url = used.base_url if used.stays else settings.server.base_url
+    page = f"{base_url}/#/jobs/{job.id}"
+    console.print(f"Storyboard, timeline and quality report: {later}{page}", soft_wrap=True)
+    console.print(film.resolve().as_uri(), soft_wrap=True)
+    return 0
+
+
+def _leave(used: _Used, client: Client, console: Console) -> None:
+    """After Ctrl-C: a film on a server of our own ends with it; one on a server that stays goes on."""
+    console.print("\nStopping…")
+    for job_id in client.started:
+        if used.stays:
+            cancel = f".venv/bin/committee jobs cancel {job_id} --server {used.base_url}"
+            console.print(f"The film goes on at {used.base_url}; to cancel it: {cancel}", soft_wrap=True)
+            continue
+        try:
+            # Otherwise the next server on this data would go on with it.
+            status = client.cancel_job(job_id)
+        except OrchestratorError as error:
+            console.print(f"The film could not be cancelled: {escape(error.message)}", soft_wrap=True)
+        else:
+            console.print("The film is cancelled." if status == "cancelled" else f"The film had {status} already.")
 
 
 def request_for(text: str) -> str:
@@ -125,23 +150,36 @@ def _temporary_server(settings: Settings, console: Console) -> Iterator[str]:
     command = [sys.executable, "-m", "orchestrator.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--parent", str(os.getpid())]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        # In a group of its own, so that Ctrl-C reaches only us and the server is there to cancel the film.
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0)
     try:
         base_url = f"http://127.0.0.1:{port}"
-        started = time.monotonic()
+        _wait_until_ready(process, base_url, log, console)
+        yield base_url
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path, console: Console) -> None:
+    started = time.monotonic()
+    try:
         while not _is_ours(base_url):
             if process.poll() is not None or time.monotonic() - started > _START_WITHIN_S:
                 raise Unavailable(f"The server did not start; its log: {log}")
             time.sleep(0.1)
-        console.print(f"It was ready after {time.monotonic() - started:.1f} s.\n")
-        yield base_url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except KeyboardInterrupt:
+        console.print("\nStopping…")
+        raise
+    console.print(f"It was ready after {time.monotonic() - started:.1f} s.\n")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_WITHIN_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # what runs below it ends with it
+        process.kill()
+        process.wait()
 
 
 def _is_ours(base_url: str) -> bool:

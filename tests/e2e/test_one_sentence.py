@@ -1,8 +1,11 @@
 """The whole story as a stranger types it: one sentence, one command, one film on the disk, nothing left running."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -39,6 +42,34 @@ def test_one_sentence_becomes_a_film_and_nothing_stays_behind(tmp_path: Path) ->
     assert "### Tool Results" in done.stdout  # C076
     assert "procedural-preview" in done.stdout
     none_left([], data_dir, within_s=10)
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_cancels_the_film_and_leaves_nothing(data_dir: Path) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator.cli", "film", "a lighthouse in a storm"],
+        env=environment(data_dir),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert command.stdout is not None
+    said = []
+    for line in command.stdout:
+        said.append(line)
+        if re.match(r"  \S+ +\d+\.\d %", line):
+            break
+    pressed = time.monotonic()
+    os.killpg(command.pid, signal.SIGINT)  # as a terminal does: the whole foreground group gets it
+    rest, _ = command.communicate(timeout=30)
+    assert command.returncode == 130, "".join(said) + rest
+    assert time.monotonic() - pressed < 8
+    assert "Stopping…" in rest
+    assert "The film is cancelled." in rest
+    assert "Traceback" not in rest
+    assert "Aborted" not in rest
+    none_left([], data_dir)
 
 
 def test_a_public_address_without_keys_is_one_clear_line(tmp_path: Path) -> None:
