@@ -140,9 +140,15 @@ LANGUAGES: dict[str, str] = {
 }  # fmt: skip
 _LANGUAGE_NAMES = "|".join(LANGUAGES)
 _LANGUAGE = re.compile(
-    rf"\b(?:(?:narrated|spoken|narration|voice-?over|voice|subtitles|language)\s*(?:in|is|:)\s*({_LANGUAGE_NAMES})\b"
-    rf"|in\s+({_LANGUAGE_NAMES})(?=\s*(?:[,.;!?]|$|with\b|and\b|language\b))"
-    rf"|({_LANGUAGE_NAMES})[\s-]+(?:language|narration|voice-?over|narrator|subtitles|captions))",
+    rf"\b(?:(?:narrated|spoken|narration|voice-?over|voice|language)\s*(?:in|is|:)\s*({_LANGUAGE_NAMES})\b"
+    rf"|in\s+({_LANGUAGE_NAMES})(?=\s*(?:[,.;:!?]|$|  |(?:with|and|about|at|without|language|please)\b))"
+    rf"|({_LANGUAGE_NAMES})[\s-]+(?:language|narration|voice-?over|narrator))",
+    re.IGNORECASE,
+)
+_SUBTITLES = r"(?:sub-?titles|captions)"
+_SUBTITLE_LANGUAGE = re.compile(
+    rf"\b(?P<noun>{_SUBTITLES})\s*(?:(?:are\s+|is\s+)?in|:)\s*(?P<after>{_LANGUAGE_NAMES})\b"
+    rf"|\b(?P<before>{_LANGUAGE_NAMES})[\s-]+{_SUBTITLES}\b",
     re.IGNORECASE,
 )
 
@@ -152,7 +158,9 @@ _STYLE_WORDS = (
     r"|neon|impressionist|art\s+deco|low[\s-]poly|claymation|photorealistic|painterly"
 )
 _STYLES = (
-    re.compile(r"\bin\s+the\s+style\s+of\s+([^,.;\n]{2,80}?)(?=\s+(?:with|at|in|about)\b|[,.;\n]|$)", re.IGNORECASE),
+    re.compile(
+        r"\bin\s+the\s+style\s+of\s+([^,.;:\n]{2,80}?)(?=\s+(?:with|at|in|about|and)\b|  |[,.;:\n]|$)", re.IGNORECASE
+    ),
     re.compile(r"(?<!\w)style\s*[:=]\s*([^,.;\n]{2,80})", re.IGNORECASE),
     re.compile(r"\bin\s+an?\s+([\w-]+(?:\s+[\w-]+){0,2})\s+style\b", re.IGNORECASE),
     re.compile(
@@ -162,7 +170,7 @@ _STYLES = (
 )
 
 _WITH = r"(?:with|add|include|and|plus|use|using)"
-_SUBTITLES = r"(?:subtitles|captions)"
+_ON, _OFF = r"(?:on|yes|true|enabled|please)", r"(?:off|no|none|false|disabled)"
 _NO = r"(?:without(?:\s+any)?|with\s+no|no|disable|turn\s+off)\s+(?:the\s+)?"
 _FLAGS: tuple[tuple[str, bool, re.Pattern[str]], ...] = tuple(
     (name, value, re.compile(pattern, re.IGNORECASE))
@@ -172,9 +180,15 @@ _FLAGS: tuple[tuple[str, bool, re.Pattern[str]], ...] = tuple(
         ("audio_enabled", False, r"(?<=[,;.(])\s*(?:silent|muted)(?=\s*[,;.)]|\s*$)|\baudio\s*(?:is\s+)?off\b"),
         ("audio_enabled", True, r"\bwith\s+(?:audio|sound)\b"),
         ("subtitles_enabled", False, rf"\b{_NO}{_SUBTITLES}\b"),
-        ("subtitles_enabled", True, rf"\b{_WITH}\s+(?:soft\s+|closed\s+)?(?:(?:{_LANGUAGE_NAMES})\s+)?{_SUBTITLES}\b"),
+        ("subtitles_enabled", False, rf"\b{_SUBTITLES}\s*(?:[:=]|are\b)?\s*{_OFF}\b"),
+        (
+            "subtitles_enabled",
+            True,
+            rf"\b{_WITH}\s+(?:(?:soft|closed|the)\s+)?{_SUBTITLES}\b(?:\s*(?:[:=]|are\b)?\s*{_ON}\b)?",
+        ),
+        ("subtitles_enabled", True, rf"\b{_SUBTITLES}\s*(?:[:=]|are\b)?\s*{_ON}\b"),
         ("subtitles_enabled", True, r"\bsubtitled\b"),
-        ("subtitles_enabled", True, rf"(?<=[,;])\s*{_SUBTITLES}(?=\s*[,;.]|\s*$)"),
+        ("subtitles_enabled", True, rf"(?:^|(?<=[,;.:!?\n(]))\s*{_SUBTITLES}(?=\s*(?:[,;.:!?)\n]|$|  |about\b|and\b))"),
         ("animation_enabled", False, rf"\b{_NO}(?:animation|movement)\b"),
         ("animation_enabled", False, r"\bstill\s+(?:frames|images|pictures)\b|\bslide\s?show\b"),
         ("narration_enabled", False, rf"\b{_NO}(?:narration|narrator|voice-?over|voice)\b|\bmusic\s+only\b"),
@@ -276,9 +290,7 @@ def parse_preferences(text: str) -> Preferences:
     unsure = _take_unsure(reader) if duration_s is None else ()
     width, height = _take_size(reader)
     rate = reader.take(_RATE)
-    language = (
-        reader.take(_LANGUAGE) if not _LANGUAGE_WITH_SUBTITLES.search(reader.text) else _LANGUAGE.search(reader.text)
-    )
+    language = _take_language(reader)
     flags = _take_flags(reader)
     voice = reader.take(_VOICE)
     quality = next((name for name, pattern in _QUALITY if reader.take(pattern)), None)
@@ -288,7 +300,7 @@ def parse_preferences(text: str) -> Preferences:
         width=width,
         height=height,
         fps=_rate_or_none(rate.group(1)) if rate else None,
-        language=LANGUAGES[next(filter(None, language.groups())).lower()] if language else None,
+        language=language,
         voice=_voice_name(voice.group(1)) if voice else None,
         quality=quality,
         style=_take_style(reader),
@@ -296,9 +308,6 @@ def parse_preferences(text: str) -> Preferences:
         not_applied=unsure,
         **flags,
     )
-
-
-_LANGUAGE_WITH_SUBTITLES = re.compile(rf"\b(?:{_LANGUAGE_NAMES})\s+(?:subtitles|captions)\b", re.IGNORECASE)
 
 
 def parse_duration(value: object) -> float:
@@ -397,6 +406,17 @@ def default_duration(text: str) -> float:
             return seconds
     words = len(text.split())
     return next((seconds for limit, seconds in _LENGTH_BY_WORDS if words <= limit), _LONGEST_GUESS_S)
+
+
+def _take_language(reader: _Reader) -> str | None:
+    """The language of the narration, else of the subtitles. The word "subtitles" stays, as it says more than that."""
+    subtitles = _SUBTITLE_LANGUAGE.search(reader.text)
+    if subtitles:
+        after = subtitles.group("after")
+        reader.blank(*((subtitles.end("noun"), subtitles.end()) if after else subtitles.span("before")))
+    if spoken := reader.take(_LANGUAGE):
+        return LANGUAGES[next(filter(None, spoken.groups())).lower()]
+    return LANGUAGES[(subtitles["after"] or subtitles["before"]).lower()] if subtitles else None
 
 
 def _take_title(reader: _Reader) -> str | None:
@@ -578,8 +598,10 @@ def _take_style(reader: _Reader) -> str | None:
     return None
 
 
+# Stands for what was taken out of the text: a boundary for words that now dangle, and gone in the end.
+_GAP = "\ue000"
 _ABOUT = re.compile(
-    rf"\b{_FILM_NOUN}\b[\s,]*(?:,|[:—-])?\s*(?:that\s+(?:shows?|follows?)|which\s+shows?|about|of|on"
+    rf"\b{_FILM_NOUN}\b[\s,{_GAP}]*(?:,|[:—-])?\s*(?:that\s+(?:shows?|follows?)|which\s+shows?|about|of|on"
     r"|featuring|showing|depicting|following|where|in\s+which|with)\s+(.+)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -591,10 +613,19 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _LOOSE_FILM = re.compile(rf"^\W*+(?:an?|the)?\s*(?:[\w-]+\s+){{0,3}}?{_FILM_NOUN}\b\s*[:,—-]?\s*", re.IGNORECASE)
-_DANGLING = re.compile(
-    r"(?:^|(?<=\s))(?:with|and|in|at|for|plus|using|of|a|an|the|as|is|also|please|but|to|lasting|by)(?=\s*(?:[,.;!?]|$))",
+_FILLER = (
+    r"(?:with|and|in|at|for|plus|using|use|add|include|of|a|an|the|as|is|also|please|but|to|lasting|by|without"
+    r"|narrated)"
+)
+_DANGLING = re.compile(rf"(?:^|(?<=[\s{_GAP}])){_FILLER}(?=\s*(?:[,.;!?{_GAP}]|$))", re.IGNORECASE)
+# "film with ␟ : …", "film, ␟, and ␟ about …": what stands between the noun and the story says nothing any more.
+_JOINING = r"\b(?:with|and|in|at|for|plus|using|also|lasting)\b"
+_EMPTY_BETWEEN = re.compile(
+    rf"(\b{_FILM_NOUN}\b)(?:[\s,;{_GAP}]|{_JOINING}(?=(?:[\s,;]|{_JOINING})*{_GAP}))*{_GAP}[\s,;{_GAP}]*",
     re.IGNORECASE,
 )
+# What separates clauses: kept once, the strongest first.
+_MARKS = re.compile(r"[,.;:!?](?:\s*[,.;:!?])+")
 
 
 # Each round removes one dangling word ("… with and ." takes two); nobody leaves more than a handful.
@@ -603,14 +634,21 @@ _CLEANING_ROUNDS = 6
 
 def _subject(rest: str) -> str:
     """What remains when every preference is blanked out: "monarch butterflies"."""
-    text = re.sub(r"[ \t]{2,}", " , ", rest.strip())
+    text = re.sub(r"[ \t]{2,}", f" {_GAP} ", rest.replace(_GAP, " ").strip())
+    text = re.sub(rf"\b(an?|the)(?:\s*{_GAP}[\s,]*)+(?=[\w])", r"\1 ", _EMPTY_BETWEEN.sub(r"\1 ", text), flags=re.I)
     found = _ABOUT.search(text) or _PLAIN_ABOUT.search(text)
     subject = found.group(1) if found else _LOOSE_FILM.sub("", _ASKING.sub("", text), count=1)
     for _ in range(_CLEANING_ROUNDS):
         subject = _DANGLING.sub("", subject)
+        subject = re.sub(rf"(?:\s*[,;:])+\s*(?={_GAP}|$)", " ", subject)
+        subject = re.sub(rf"(?:{_GAP}\s*)+(?=[,;.:!?]|$)", "", subject)
         subject = re.sub(r"\s+", " ", subject)
-        subject = re.sub(r"(?:\s*[,;])+(?=\s*[,.;!?]|\s*$)", "", subject)
-        subject = re.sub(r"\s+([,.;!?])", r"\1", subject)
-        subject = re.sub(r"([.!?])(?:\s*[,.;])+", r"\1", subject).strip(" ,;:.?-—\n\t")
+        subject = re.sub(r"\s+([,.;:!?])", r"\1", subject)
+        subject = _MARKS.sub(_strongest, subject).strip(f" ,;:.?-—\n\t{_GAP}")
+    subject = re.sub(rf"\s*{_GAP}\s*", " ", subject)
     # A gap that a preference left inside a phrase must not become a comma inside it.
     return re.sub(r"^(?:please|with|and|about)\s+", "", subject, flags=re.IGNORECASE)
+
+
+def _strongest(marks: re.Match[str]) -> str:
+    return next(mark for mark in "!?.;:," if mark in marks.group())

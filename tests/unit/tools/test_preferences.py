@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.preferences import (
@@ -181,7 +181,25 @@ def test_an_odd_rate_does_not_break_the_reader(rate: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [" ", "\n", "-", " \u2003", "a-", "a ", "1 ", "3 minute ", ", ", "film ", "title ", "no "]
+    "piece",
+    [
+        " ",
+        "\n",
+        "and ",
+        "2 years ",
+        "film of ",
+        "with subtitles ",
+        "-",
+        " \u2003",
+        "a-",
+        "a ",
+        "1 ",
+        "3 minute ",
+        ", ",
+        "film ",
+        "title ",
+        "no ",
+    ],
 )
 @pytest.mark.parametrize("head", ["", "a film", "1", "title"])
 def test_long_texts_are_read_quickly(head: str, piece: str) -> None:
@@ -268,3 +286,104 @@ def test_an_unstated_length_is_not_complained_about(text: str) -> None:
 )
 def test_a_lengths_field_knows_them_too(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a fox paints a door. 12 seconds, 480p. Title: The Last Varnish. Subtitles.",
+            {"subject": "a fox paints a door", "title": "The Last Varnish", "subtitles_enabled": True,
+             "duration_s": 12.0, "width": 854, "height": 480},
+        ),
+        (
+            "A 15-second 1080p film, with subtitles: two chess players in a park",
+            {"subject": "two chess players in a park", "subtitles_enabled": True, "duration_s": 15.0,
+             "width": 1920, "height": 1080},
+        ),
+        (
+            "film with subtitles in French about the fall of Rome",
+            {"subject": "the fall of Rome", "subtitles_enabled": True, "language": "fr"},
+        ),
+        ("a film about a cat; subtitles on", {"subject": "a cat", "subtitles_enabled": True}),
+        ("a film about a cat; subtitles: yes.", {"subject": "a cat", "subtitles_enabled": True}),
+        ("a film about a cat. Captions off", {"subject": "a cat", "subtitles_enabled": False}),
+        ("a film about a cat. Subtitles: no.", {"subject": "a cat", "subtitles_enabled": False}),
+        ("a film about a cat. Subtitles in German.", {"subject": "a cat", "subtitles_enabled": True, "language": "de"}),
+        ("Captions. A film about a cat", {"subject": "a cat", "subtitles_enabled": True}),
+        ("a film about a cat with music and with subtitles, and in 4K",
+         {"subject": "a cat with music", "subtitles_enabled": True, "width": 3840, "height": 2160}),
+        ("a film in French about a cat", {"subject": "a cat", "language": "fr"}),
+        ("a film about a caption contest", {"subject": "a caption contest"}),
+        ("a film about the captions of old photographs", {"subject": "the captions of old photographs"}),
+        ("a film about a man who reads with subtitles on",
+         {"subject": "a man who reads", "subtitles_enabled": True}),
+    ],
+)  # fmt: skip
+def test_preferences_leave_no_residue(text: str, expected: dict[str, object]) -> None:
+    assert parse_preferences(text).stated() == expected
+
+
+_SUBJECTS = ("two chess players in a park", "the fall of Rome", "whales", "a boy who finds a key", "Ada's old violin")
+_BEFORE: dict[str, dict[str, object]] = {
+    "15-second": {"duration_s": 15.0},
+    "1080p": {"width": 1920, "height": 1080},
+    "24 fps": {"fps": 24.0},
+    "high quality": {"quality": "high"},
+}
+_AFTER: tuple[tuple[tuple[str, ...], dict[str, object]], ...] = (
+    (("with subtitles", "subtitles on", "captions"), {"subtitles_enabled": True}),
+    (("without subtitles", "no captions", "subtitles off"), {"subtitles_enabled": False}),
+    (("with subtitles in French", "subtitles in French"), {"subtitles_enabled": True, "language": "fr"}),
+    (("without music", "no music"), {"music_enabled": False}),
+    (("with a female voice",), {"voice": "female"}),
+    (("with interpolation", "with frame interpolation"), {"interpolate": True}),
+    (("in 4K", "at 4K"), {"width": 3840, "height": 2160}),
+    (("at 60 fps",), {"fps": 60.0}),
+    (("narrated in German",), {"language": "de"}),
+    (("in the style of Hokusai",), {"style": "Hokusai"}),
+    (("duration: 40 seconds", "40 seconds long"), {"duration_s": 40.0}),
+    (("title: The Last Varnish",), {"title": "The Last Varnish"}),
+)
+
+
+@st.composite
+def _asked(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
+    """A subject in the midst of preferences, each stated once."""
+    subject = draw(st.sampled_from(_SUBJECTS))
+    expected: dict[str, object] = {"subject": subject}
+
+    def new(found: dict[str, object]) -> bool:
+        return not set(found) & set(expected)
+
+    before = []
+    for words in draw(st.lists(st.sampled_from(sorted(_BEFORE)), unique=True)):
+        if new(dict(_BEFORE[words])):
+            expected |= _BEFORE[words]
+            before.append(words)
+    head, tail = [], []
+    for wordings, found in draw(st.lists(st.sampled_from(_AFTER), unique_by=id, max_size=5)):
+        if not new(found):
+            continue
+        expected |= found
+        words = draw(st.sampled_from(wordings))
+        if words.startswith("title") or draw(st.booleans()):
+            tail.append(words)
+        else:
+            head.append(words)
+    text = " ".join(["Make a", *before, "film"])
+    text += "".join(draw(st.sampled_from([", ", ", and "] if i else [", "])) + one for i, one in enumerate(head))
+    text += draw(st.sampled_from([" about ", ": "])) + subject
+    for words in tail:
+        mark = draw(st.sampled_from([", ", "; ", ". "]))
+        text += mark + (words[:1].upper() + words[1:] if mark == ". " else words)
+        if words.startswith("title"):
+            text += "."
+    return text + draw(st.sampled_from(["", "."])), expected
+
+
+@given(_asked())
+@settings(max_examples=300, deadline=None)
+def test_preferences_in_any_order_leave_the_subject_clean(asked: tuple[str, dict[str, object]]) -> None:
+    text, expected = asked
+    assert parse_preferences(text).stated() == expected, text
