@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import ollama
@@ -18,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from committee.members import detect
 from orchestrator.settings import CommitteeSettings, Settings
 
 # The specified tag probably does not exist upstream; these are its relatives, the nearest first.
@@ -28,29 +30,52 @@ _TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 
 @dataclass(frozen=True)
 class Wanted:
-    """One member's model: where it goes, which tags will do, and the variable that chooses it."""
+    """One member's model: where it goes, which tags will do, and the variables that choose them.
+
+    `also_try` is where the server looks for this member when nothing answers at its own address.
+    """
 
     base_url: str
     tags: tuple[str, ...]
     variable: str
+    url_variable: str
+    also_try: tuple[str, ...] = ()
 
 
 def wanted_models(settings: CommitteeSettings) -> tuple[Wanted, ...]:
     """What has to be pulled; members that are not Ollamas pull nothing."""
+    qwen, gptoss = settings.qwen_base_url, settings.gptoss_base_url
     wanted = []
     if settings.qwen_api in {"auto", "ollama"}:
         tag = settings.qwen_model_id
         relatives = _QWEN_FALLBACKS if tag.startswith("qwen3:32b") else ()
-        wanted.append(Wanted(settings.qwen_base_url, tuple(dict.fromkeys((tag, *relatives))), "QWEN_MODEL_ID"))
+        tags = tuple(dict.fromkeys((tag, *relatives)))
+        also_try = (gptoss,) if settings.qwen_api == "auto" else ()
+        wanted.append(Wanted(qwen, tags, "QWEN_MODEL_ID", "QWEN_BASE_URL", also_try))
     if settings.gptoss_api in {"auto", "ollama"}:
-        wanted.append(Wanted(settings.gptoss_base_url, (settings.gptoss_model_id,), "GPTOSS_MODEL_ID"))
+        also_try = (qwen,) if settings.gptoss_api == "auto" else ()
+        wanted.append(Wanted(gptoss, (settings.gptoss_model_id,), "GPTOSS_MODEL_ID", "GPTOSS_BASE_URL", also_try))
     return tuple(wanted)
 
 
 def pull_models(settings: Settings, console: Console) -> int:
     """Pull them one after the other. Returns the exit code: 0 when every model is there."""
-    results = [_pull_one(model, console) for model in wanted_models(settings.committee)]
+    results = [_pull_one(_where_it_runs(model, console), console) for model in wanted_models(settings.committee)]
     return 0 if all(results) else 1
+
+
+def _where_it_runs(model: Wanted, console: Console) -> Wanted:
+    """The same model, at the address where the server would find its member now."""
+    if not model.also_try or asyncio.run(detect(model.base_url)) is not None:
+        return model
+    for url in model.also_try:
+        if url != model.base_url and asyncio.run(detect(url)) == "ollama":
+            console.print(
+                f"Nothing answers at {model.base_url} ({model.url_variable}); {url} serves this member too.",
+                soft_wrap=True,
+            )
+            return replace(model, base_url=url)
+    return model
 
 
 def _pull_one(model: Wanted, console: Console) -> bool:

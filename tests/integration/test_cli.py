@@ -136,3 +136,23 @@ async def test_a_worker_says_that_it_works_and_on_which_database(pg_dsn: str, tm
     kind = f"the embedded database in {tmp_path}" if embedded else "your Postgres (DATABASE_URL)"
     assert line == f"Committee worker: runs up to 2 jobs at a time from {kind}\n"
     assert process.returncode == 0
+
+
+async def test_pull_goes_where_the_server_would_find_the_member(tmp_path: Path) -> None:
+    async with FakeOllama("x") as only:
+        code, told = await committee(
+            "pull", cwd=tmp_path, QWEN_BASE_URL=only.base_url, GPTOSS_BASE_URL="http://127.0.0.1:9"
+        )
+        assert code == 0, told
+        assert {"qwen3:32b-instruct-q4_K_M", "gpt-oss:20b"} <= set(only.installed)
+    assert f"Nothing answers at http://127.0.0.1:9 (GPTOSS_BASE_URL); {only.base_url} serves this member too" in told
+
+
+async def test_pull_insists_on_an_address_that_is_fixed_to_ollama(tmp_path: Path) -> None:
+    async with FakeOllama("x") as only:
+        code, told = await committee(
+            "pull", cwd=tmp_path, QWEN_BASE_URL=only.base_url, GPTOSS_BASE_URL="http://127.0.0.1:9", GPTOSS_API="ollama"
+        )
+        assert "gpt-oss:20b" not in only.installed
+    assert code == 1
+    assert "No Ollama answers at http://127.0.0.1:9" in told
