@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from committee.backends.orders import ordered, talks_of_code
 from committee.prompts import wire_name
 from committee.schema import (
     ChatRequest,
@@ -28,32 +29,8 @@ from committee.schema import (
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _CANCEL = re.compile(r"\b(cancel|stop|abort|kill|abbrechen|annule)\b", re.IGNORECASE)
-_MAKE = re.compile(
-    r"\b(make|create|generate|render|produce|shoot|direct|animate|draw|paint|design|illustrate|give me|show me|"
-    r"i (?:want|need)(?! to\b)|i'd like(?! to\b)|i would like(?! to\b)|mache?|erstelle|erzeuge|zeichne|crée|dessine|"
-    r"haz|crea)\b",
-    re.IGNORECASE,
-)
-_FILM = re.compile(
-    r"\b(film|movie|video|clip|trailer|documentary|cartoon|animation|vidéo|película|kurzfilm)s?\b",
-    re.IGNORECASE,
-)
-_PICTURE = re.compile(
-    r"\b(picture|image|photo|photograph|illustration|poster|drawing|painting|portrait|wallpaper|logo|bild|imagen|dessin)s?\b",
-    re.IGNORECASE,
-)
-# Words about films, not orders for one; they only count in front of the word that orders ("a film that explains …").
-_TALK = re.compile(
-    r"\A\W*(?:what|who|why|when|where|which|how|is|are|was|were|does|do|did)\b|"
-    r"\b(?:tell|explain|define|recommend|list|summari[sz]e|translate|review|discuss|compare|watch(?:ed)?|saw|seen)\b",
-    re.IGNORECASE,
-)
-_DRAW = re.compile(r"\A\W*(?:please )?(draw|paint|sketch|illustrate)\b", re.IGNORECASE)
-# "Title: X", or a length in front of the noun, is how people order a film without a verb.
-_ORDER = re.compile(
-    r"\btitle\s*:|\b\d+(?:\.\d+)?[ -]?(?:s|sec|second|m|min|minute|hour)s?\b|\b(?:film|movie|video) (?:about|of)\b",
-    re.I,
-)
+_NO = re.compile(r"\b(?:not|never|dont|nicht|ne)\b|n['’]t\b", re.IGNORECASE)
+_JOB = re.compile(r"\bjobs?\b", re.IGNORECASE)
 # Rules read a sentence, not a book: searching megabytes would hold up every other request for seconds.
 _MOST_READ = 20_000
 _FREE_TEXT = ("synopsis", "prompt", "text", "idea", "description", "query")
@@ -96,7 +73,7 @@ class OfflineMember:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         text = request.context.user_text[:_MOST_READ]
-        calls = () if request.context.outcomes else choose(text, request.context.tools)
+        calls = () if request.context.outcomes else choose(text, request.context.tools, wary=_wary(request))
         if request.tools and calls and not _answers_tools(request.messages):
             yield Delta(tool_calls=calls)
             yield Delta(done=Done("tool_calls", _tokens(text), 1))
@@ -138,24 +115,27 @@ class OfflineMember:
         return _ABOUT.format(abilities="\n".join(abilities), model=self._configured)
 
 
-def choose(text: str, tools: Sequence[ToolSpec]) -> tuple[ToolCall, ...]:
-    """The call that the rules see in `text`, or none."""
+def choose(text: str, tools: Sequence[ToolSpec], *, wary: bool = False) -> tuple[ToolCall, ...]:
+    """The call that the rules see in `text`, or none. wary: the talk is probably about code."""
     by_name = {wire_name(tool.name): tool for tool in tools}
     if job := _UUID.search(text):
-        tool = by_name.get("job_cancel" if _CANCEL.search(text) else "job_status")
-        return _call(tool, _JOB_ID, job[0].lower())
-    if _DRAW.match(text) and not _FILM.search(text):
-        return _call(by_name.get("image_generate"), _FREE_TEXT, text)
-    film, picture = _FILM.search(text), _PICTURE.search(text)
-    order, talk = _MAKE.search(text) or _ORDER.search(text), _TALK.search(text)
-    if order is None or (talk is not None and talk.start() < order.start()):
-        return ()
-    # "A film about a painting" is a film: the noun that comes first is the thing, the other one its subject.
-    if film and (picture is None or film.start() < picture.start()):
-        return _call(by_name.get("film_run"), _FREE_TEXT, text)
-    if picture:
-        return _call(by_name.get("image_generate"), _FREE_TEXT, text)
+        if wary and not _JOB.search(text):
+            return ()
+        cancels = (order := _CANCEL.search(text)) is not None and not _NO.search(text[: order.start()])
+        return _call(by_name.get("job_cancel" if cancels else "job_status"), _JOB_ID, job[0].lower())
+    match ordered(text, wary=wary):
+        case "film":
+            return _call(by_name.get("film_run"), _FREE_TEXT, text)
+        case "picture":
+            return _call(by_name.get("image_generate"), _FREE_TEXT, text)
     return ()
+
+
+def _wary(request: ChatRequest) -> bool:
+    """Whether a coding agent asks: it has tools of its own, or a system prompt about code."""
+    if any(tool.effect == "client" for tool in request.context.tools):
+        return True
+    return any(talks_of_code(message.content[:_MOST_READ]) for message in request.messages if message.role == "system")
 
 
 def _call(tool: ToolSpec | None, fields: Sequence[str], value: str) -> tuple[ToolCall, ...]:

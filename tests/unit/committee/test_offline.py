@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -84,6 +85,169 @@ def test_plain_requests_find_their_tool(text: str, name: str) -> None:
 )
 def test_everything_else_is_left_alone(text: str) -> None:
     assert choose(text, TOOLS) == ()
+
+
+ORDERS = [
+    "Make a film.",
+    "Make a film: a lighthouse in a storm",
+    "Make a film: don't look back",
+    "Make a film: I saw a film in class",
+    "Make me a 20-second vertical video about cats",
+    "Make a 1.5-minute 16:9 film about rivers",
+    "Can you create an animated short film with three scenes?",
+    "Please make a black and white film about Paris",
+    "No, make a film about bees",
+    "Hello! Could you make a video about tides, please?",
+    "If you like, make a film about the moon",
+    "Write a haiku and make a film about it",
+    "I'd like a movie about a class of 1950",
+    "I want you to make a film about whales",
+    "I want to make a film about whales",
+    "Make the film about whales",
+    "Make a film about the iPhone",
+    "Make a film about history",
+    "Make a film with tables and a model",
+    "Make a film titled Model Citizens",
+    "A 20 second clip of rain",
+    "Let's make a documentary about ants",
+    "Give me a video of a waterfall",
+    "Create a video game trailer",
+    "Butterflies fly south. A film in 4K. Title: Butterflies",
+    "Mache einen 30-Sekunden-Film über Wale",
+    "Mach mir bitte einen Film über Wale",
+    "Erstelle ein Video über Bienen",
+    "Kannst du einen Kurzfilm über Wale machen?",
+    "Ich möchte einen Film über das Meer",
+    "Fais un film sur les baleines",
+    "Fais-moi une vidéo sur la mer",
+    "Crée une vidéo sur la mer",
+    "Peux-tu faire un film de 20 secondes sur les abeilles ?",
+    "Haz una película sobre ballenas",
+    "Crea un vídeo de 20 segundos sobre el mar",
+    "Quiero una película sobre abejas",
+]
+
+NON_ORDERS = [
+    "Don't make a film.",
+    "Don’t make a film.",
+    "Do not make a film about bees",
+    "Please do not, under any circumstances, make a film",
+    "Never make a video of me",
+    "I don't want a film",
+    "I want no film",
+    "Make no film",
+    "No film about whales please",
+    "Make anything but a film",
+    "Create a plan, but do not start the film",
+    "You should not generate a movie",
+    "Mach keinen Film",
+    "Bitte mache keinen Film über Wale",
+    "Ne fais pas de film",
+    "No hagas una película",
+    "Rename the variable film to movie in src/film.ts and make a film class",
+    "Make a film class",
+    "Create a movie component in React",
+    "Write a function to make a film",
+    "Create a function called film",
+    "Generate a `film` object",
+    "Create film.ts",
+    "Make a film in src/film.ts",
+    "Create a video player",
+    "Make a film upload button",
+    "Create a movie database schema",
+    "Generate video thumbnails with ffmpeg",
+    "Create a film export function",
+    "Make a class Film with a title field",
+    "Make the video element autoplay",
+    "Create a film with the useState hook",
+    "Make the film shorter",
+    "Show me the film",
+    "Make a summary of the film",
+    "Create a list of movies about whales",
+    "Give me a movie recommendation",
+    "I need a film camera",
+    "Give me a good movie to watch",
+    "Make sure the film is loaded",
+    "Can you make a film?",
+    "Should I make a film?",
+    "How would you make a film about whales?",
+    "A film about whales is on television tonight",
+    "The film about the sea was boring",
+    "Trim 20 second clip from the end",
+    "Watch film about bees",
+    "Draw conclusions from this text",
+    "Draw a class diagram",
+    "Don't draw a cat",
+    "Show me how to make a film",
+    "When you make a film, how long does it take?",
+    f"Don't cancel {JOB}",
+]
+
+
+@pytest.mark.parametrize("text", ORDERS)
+def test_orders_for_a_film(text: str) -> None:
+    assert [call.name for call in choose(text, TOOLS)] == ["film.run"]
+
+
+@pytest.mark.parametrize("text", NON_ORDERS)
+def test_what_orders_no_work(text: str) -> None:
+    assert not {call.name for call in choose(text, TOOLS)} - {"job.status"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Create a film poster", "image.generate"),
+        ("Draw a lighthouse. No film please.", "image.generate"),
+        ("Can you draw a cat?", "image.generate"),
+        ("Draw a cat in a field of flowers near the water", "image.generate"),
+        ("Zeichne eine Katze", "image.generate"),
+        ("Make a picture, not a film", "image.generate"),
+        ("Make a film, not a picture", "film.run"),
+        ("Don't draw a cat, but make a film about a cat", "film.run"),
+    ],
+)
+def test_what_is_meant_and_what_is_not(text: str, name: str) -> None:
+    assert [call.name for call in choose(text, TOOLS)] == [name]
+
+
+CODER = "You are a coding agent. You edit files in the user's workspace."
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Make a 20-second film about whales", "film.run"),
+        ("Draw a picture of a cat", None),
+        ("Rename the variable film to movie in src/film.ts and make a film class", None),
+        ("Add a player, then make a film about whales", None),
+        ("Make a video for the landing page", None),
+        ("film about the sea", None),
+        ("Draw a box around the text", None),
+        (f"The id {JOB} breaks the parser, cancel it", None),
+    ],
+)
+@pytest.mark.parametrize("system", [CODER, ""])
+async def test_beside_a_coding_agent_only_a_plain_order_counts(text: str, name: str | None, system: str) -> None:
+    tools = TOOLS if system else (*TOOLS, tool("read_file", "path", "client"))
+    messages = (Message("system", system), Message("user", text))
+    request = ChatRequest(messages, StageContext("solo", text, tools), tools=tools)
+    deltas = [delta async for delta in OfflineMember("qwen3").stream(request)]
+    assert [call.name for delta in deltas for call in delta.tool_calls] == ([name] if name else [])
+
+
+def test_long_texts_are_read_quickly() -> None:
+    for text in (
+        "make a " * 3000,
+        "make a film class " * 1100,
+        "a, " * 6000,
+        " \n" * 9000,
+        "film " * 4000,
+        "no " * 6000,
+    ):
+        began = time.perf_counter()
+        choose(text[:20_000], TOOLS)
+        assert time.perf_counter() - began < 2
 
 
 def test_a_tool_that_is_not_offered_is_not_chosen() -> None:
