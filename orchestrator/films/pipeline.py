@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestrator.artifacts import Artifact, ArtifactStore
-from orchestrator.errors import NotFound
+from orchestrator.errors import Conflict, NotFound
 from orchestrator.films import qc, subtitles, timeline
 from orchestrator.films.breakdown import break_down
 from orchestrator.films.farm import Farm, TaskFailed
@@ -73,13 +73,17 @@ async def _make(ctx: JobContext, deps: FilmDeps) -> dict[str, Any]:
     await asyncio.to_thread(_fresh_folder, work, str(ctx.job.id))
     try:
         if request.film_id is not None:
-            request = await _request_again(deps.store, request.film_id, ctx.job.owner)
+            # Before anything of the film is read, so that no other job changes it between here and the end.
+            await deps.store.take(film_id, owner=ctx.job.owner, job_id=ctx.job.id)
+            request = await _request_again(deps.store, film_id, ctx.job.owner)
         async with Farm(deps.processes) as farm:
             return await _Film(ctx, deps, farm, request, film_id, work).make()
     except TaskFailed as error:
         raise JobFailed("render_failed", str(error)) from error
     except NotFound as error:
         raise JobFailed("not_found", error.message) from error
+    except Conflict as error:
+        raise JobFailed(error.code, error.message) from error
     finally:
         await asyncio.to_thread(shutil.rmtree, work, True)
 
@@ -282,7 +286,7 @@ class _Film:
                 "seed": shot.seed,
                 "graph_hash": canonical_hash(task(shot)),
             }
-            await self._store.save_shot_part(self._film_id, shot.id, "nodes", nodes)
+            await self._store.save_shot_part(self._film_id, shot.id, "nodes", nodes, job_id=self._job_id)
         return parts
 
     def _segment(
@@ -345,7 +349,7 @@ class _Film:
             else:
                 part = {**await draw(shot, tick), "input_hash": key, "cache": False}
                 await self._store.cache(self._owner, stage, key, part)
-            await self._store.save_shot_part(self._film_id, shot.id, stage, part)
+            await self._store.save_shot_part(self._film_id, shot.id, stage, part, job_id=self._job_id)
             return part
 
         # The longest first: a long shot begun last would leave all processes but one idle at the end.
@@ -498,7 +502,7 @@ class _Film:
             result["animatic"] = self._link(animatic)
             for scene in plan.scenes:
                 own = [self._link(segments[shot.id]) for shot in shots if shot.scene_id == scene.id]
-                await self._store.save_scene_assets(self._film_id, scene.id, {"segments": own})
+                await self._store.save_scene_assets(self._film_id, scene.id, {"segments": own}, job_id=self._job_id)
             await self._store.save_manifest(self._film_id, "export", result, owner=self._owner, job_id=self._job_id)
             return result
 

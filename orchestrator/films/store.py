@@ -5,14 +5,15 @@ A film's status is that of the job that made it last; it is not kept a second ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from orchestrator.db.pool import Database, Record
+from orchestrator.db.pool import Connection, Database, Record
 from orchestrator.db.statements import named_statements
-from orchestrator.errors import NotFound
+from orchestrator.errors import Conflict, NotFound
 from orchestrator.films.plan import Plan, Scene, Shot
 
 _SQL = named_statements("orchestrator.films", "store.sql")
@@ -23,7 +24,8 @@ ShotPart = Literal["storyboard", "animatic", "final", "nodes"]
 class FilmStore:
     """The authoritative manifests. Every method sees one owner's films; any other raises NotFound.
 
-    All writes may be repeated: a stage that runs again after a crash leaves the same rows.
+    One job at a time works on a film, the one in its `job_id`, until it has ended; what another writes is refused with
+    Conflict. All writes may be repeated: a stage that runs again after a crash leaves the same rows.
     """
 
     def __init__(self, db: Database) -> None:
@@ -32,13 +34,21 @@ class FilmStore:
     # --- for the pipeline --------------------------------------------------------------------------------------
 
     async def begin(self, film_id: UUID, *, owner: str, title: str, synopsis: str, request: Any, job_id: UUID) -> None:
-        """Create the film, or take up an existing one of this owner. Raises NotFound for somebody else's."""
+        """Create the film, or note what one that this job has taken is asked with. Raises NotFound for any other."""
         if await self._db.fetchval(_SQL["begin"], film_id, owner, title, synopsis, request, job_id) is None:
             raise _no("film")
 
+    async def take(self, film_id: UUID, *, owner: str, job_id: UUID) -> None:
+        """Make an existing film this job's. Raises Conflict (code `film_busy`) while another unfinished job has it."""
+        if await self._db.fetchval(_SQL["take"], film_id, owner, job_id) is None:
+            row = await self._db.fetchrow(_SQL["get"], film_id, owner)
+            if row is None:
+                raise _no("film")
+            raise _busy(row["job_id"])
+
     async def save_plan(self, film_id: UUID, plan: Plan, *, owner: str, job_id: UUID) -> None:
-        """The manifests `plan`, `scenes` and `characters`. A character that exists keeps what was edited."""
-        async with self._db.transaction() as connection:
+        """The manifests `plan`, `scenes` and `characters`. Scenes and characters that exist keep what was edited."""
+        async with self._writing(film_id, job_id) as connection:
             for index, scene in enumerate(plan.scenes):
                 await connection.execute(
                     _SQL["put_scene"],
@@ -72,7 +82,7 @@ class FilmStore:
 
     async def save_shots(self, film_id: UUID, shots: Sequence[Shot], *, owner: str, job_id: UUID) -> None:
         """The manifest `shots` with DSL and seeds, one row per shot."""
-        async with self._db.transaction() as connection:
+        async with self._writing(film_id, job_id) as connection:
             await connection.execute(_SQL["drop_other_shots"], film_id, [shot.id for shot in shots])
             # All at once: hundreds of round trips to a database elsewhere would outlast a transaction's time.
             rows = [
@@ -93,13 +103,27 @@ class FilmStore:
             await connection.execute(_SQL["put_manifest"], film_id, "shots", owner, manifest, job_id)
 
     async def save_manifest(self, film_id: UUID, kind: str, manifest: Any, *, owner: str, job_id: UUID) -> None:
-        await self._db.execute(_SQL["put_manifest"], film_id, kind, owner, manifest, job_id)
+        async with self._writing(film_id, job_id) as connection:
+            await connection.execute(_SQL["put_manifest"], film_id, kind, owner, manifest, job_id)
 
-    async def save_shot_part(self, film_id: UUID, shot_id: str, part: ShotPart, manifest: dict[str, Any]) -> None:
-        await self._db.execute(_SQL[f"put_{part}"], film_id, shot_id, manifest)
+    async def save_shot_part(
+        self, film_id: UUID, shot_id: str, part: ShotPart, manifest: dict[str, Any], *, job_id: UUID
+    ) -> None:
+        async with self._writing(film_id, job_id) as connection:
+            await connection.execute(_SQL[f"put_{part}"], film_id, shot_id, manifest)
 
-    async def save_scene_assets(self, film_id: UUID, scene_key: str, assets: dict[str, Any]) -> None:
-        await self._db.execute(_SQL["scene_assets"], film_id, scene_key, assets)
+    async def save_scene_assets(self, film_id: UUID, scene_key: str, assets: dict[str, Any], *, job_id: UUID) -> None:
+        async with self._writing(film_id, job_id) as connection:
+            await connection.execute(_SQL["scene_assets"], film_id, scene_key, assets)
+
+    @asynccontextmanager
+    async def _writing(self, film_id: UUID, job_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction during which no other job can take the film. Raises Conflict when one has: ours has ended."""
+        async with self._db.transaction() as connection:
+            holder = await connection.fetchval(_SQL["hold"], film_id)
+            if holder != job_id:
+                raise _busy(holder)
+            yield connection
 
     async def cached(self, owner: str, stage: str, input_hash: str) -> dict[str, Any] | None:
         """What was made from the same inputs before, in whatever film of this owner."""
@@ -200,6 +224,12 @@ class FilmStore:
 
 def _no(thing: str) -> NotFound:
     return NotFound(f"There is no such {thing}.")
+
+
+def _busy(job_id: UUID | None) -> Conflict:
+    return Conflict(
+        f"The job {job_id} is making this film; start another when it has ended.", code="film_busy", param="film_id"
+    )
 
 
 def _film_view(row: Record) -> dict[str, Any]:

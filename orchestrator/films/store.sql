@@ -2,9 +2,20 @@
 insert into films (id, owner, title, synopsis, request, job_id)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (id) do update
-set job_id = excluded.job_id, request = excluded.request, updated_at = now()
-where films.owner = excluded.owner
+set request = excluded.request, updated_at = now()
+where films.owner = excluded.owner and films.job_id = excluded.job_id
 returning id
+
+-- name: take
+update films set job_id = $3, updated_at = now()
+where id = $1 and owner = $2 and (
+    job_id is null or job_id = $3
+    or not exists (select from jobs where jobs.id = films.job_id and jobs.status in ('queued', 'running'))
+)
+returning id
+
+-- name: hold
+select job_id from films where id = $1 for share
 
 -- name: get
 select f.*, coalesce(j.status, 'planned') as status
@@ -43,8 +54,10 @@ set manifest = excluded.manifest, job_id = excluded.job_id, updated_at = now()
 -- name: put_scene
 insert into scenes (id, film_id, owner, key, index_num, prompt, plan, job_id) values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (film_id, key) do update
-set index_num = excluded.index_num, prompt = excluded.prompt, plan = excluded.plan, job_id = excluded.job_id,
-    updated_at = now()
+set index_num = excluded.index_num, job_id = excluded.job_id, updated_at = now(),
+    -- What the user wrote after this job had read the scene is for the next one.
+    prompt = case when scenes.edited then scenes.prompt else excluded.prompt end,
+    plan = case when scenes.edited then scenes.plan else excluded.plan end
 
 -- name: drop_other_scenes
 delete from scenes where film_id = $1 and key <> all ($2::text[])

@@ -104,6 +104,22 @@ async def test_scenes_and_characters_are_edited(server: Server, film: dict[str, 
     assert (status, body["character"]["name"], body["character"]["reference_data"]) == (200, "Moby", {"images": ["a"]})
 
 
+async def test_an_edit_during_a_run_is_kept_for_the_next(server: Server, film: dict[str, Any]) -> None:
+    """The edit arrives after the job has read the scenes and before it writes its plan."""
+    store, film_id, job_id = FilmStore(server.db), UUID(film["id"]), UUID(film["job_id"])
+    plan = await store.edited_plan(film_id, owner="local")
+    _, scenes = await server.get(f"/films/{film_id}/scenes")
+    edit: dict[str, Any] = {"prompt": "A storm.", "plan": {"tod": "night", "note": "mine"}}
+    assert (await patch(server, f"/scenes/{scenes['data'][1]['id']}", edit))[0] == 200
+    await store.save_plan(film_id, plan, owner="local", job_id=job_id)
+    _, scenes = await server.get(f"/films/{film_id}/scenes")
+    assert scenes["data"][1]["prompt"] == "A storm."
+    assert edit["plan"].items() <= scenes["data"][1]["plan"].items()
+    edited = (await store.edited_plan(film_id, owner="local")).scenes
+    assert (edited[1].prompt, edited[1].tod) == ("A storm.", "night")
+    assert edited[0] == plan.scenes[0]
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [

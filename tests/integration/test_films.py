@@ -19,6 +19,7 @@ import pytest
 
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
+from orchestrator.errors import Conflict
 from orchestrator.films.pipeline import STAGES
 from orchestrator.films.store import FilmStore
 from orchestrator.jobs.model import Job
@@ -197,6 +198,29 @@ async def test_a_cancelled_film_stops_drawing(studio: Studio) -> None:
         while any("orchestrator.films.process" in " ".join(_command(child)) for child in children):
             await asyncio.sleep(0.05)
     assert (await studio.jobs.get(job.id, owner=ME)).status == "cancelled"
+
+
+async def test_one_job_at_a_time_works_on_a_film(studio: Studio, db: Database) -> None:
+    first = await studio.start(prompt="a film about whales", duration=600, resolution="720p", fps=60)
+    await studio.until(first, lambda now: (now.stage or "").startswith("storyboard"))
+    other = Worker(db, film_kinds(db, studio.folder), concurrency=1)
+    working = asyncio.create_task(other.run())
+    try:
+        second = await studio.make(film_id=str(first.id))
+        assert second.error is not None
+        assert second.error["code"] == "film_busy"
+        assert str(first.id) in second.error["message"]
+        assert (await studio.films.get(first.id, owner=ME))["job_id"] == str(first.id)
+        await studio.jobs.cancel(first.id, owner=ME)
+        third = await studio.start(film_id=str(first.id))
+        await studio.until(third, lambda now: (now.stage or "").startswith("storyboard"))
+        assert (await studio.films.get(first.id, owner=ME))["job_id"] == str(third.id)
+        with pytest.raises(Conflict, match=str(third.id)):  # what the cancelled job may still want to write
+            await studio.films.save_manifest(first.id, "qc", {}, owner=ME, job_id=first.id)
+        await studio.jobs.cancel(third.id, owner=ME)
+    finally:
+        other.stop()
+        await working
 
 
 def _command(process: psutil.Process) -> list[str]:
