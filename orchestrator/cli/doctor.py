@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from textwrap import indent
+from typing import Any, Literal
 
 import asyncpg
 import httpx
@@ -28,11 +30,12 @@ _MARKS: dict[State, str] = {
     "broken": "[red]✗ broken[/]",
 }
 _TIMEOUT_S = 3.0
+_EMBEDDED = "Postgres 18 with pgvector, run by the server in DATA_DIR"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `next_step` is a command or a sentence, or empty."""
+    """One line of the report; `next_step` is a command, a sentence or some lines, or empty."""
 
     part: str
     state: State
@@ -52,23 +55,26 @@ def examine(settings: Settings, console: Console) -> int:
     if steps := [finding.next_step for finding in findings if finding.next_step]:
         console.print("\n[bold]Next:[/]")
         for step in steps:
-            console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
+            console.print(indent(escape(step), "  "), highlight=False, soft_wrap=True)
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    server, database, members, ollamas = await asyncio.gather(
-        _server(settings),
-        _database(settings),
-        _members(settings.committee),
-        find_ollamas(candidate_urls(settings.committee.qwen_base_url, settings.committee.gptoss_base_url)),
+    committee = settings.committee
+    (server, seen), ollamas = await asyncio.gather(
+        _server(settings), find_ollamas(candidate_urls(committee.qwen_base_url, committee.gptoss_base_url))
     )
+    if seen is None:
+        database, members = await asyncio.gather(_database(settings), _members(committee))
+    else:
+        # It may have been started with other variables: what it sees is what counts.
+        database, members = _database_of(seen), _members_of(seen)
     return [
         _bind(settings),
         server,
         database,
         *(_member(health) for health in members),
-        *_unused(ollamas, members, settings.committee),
+        *_unused(ollamas, members, running=seen is not None),
         _page(),
         Finding("pictures and films", "embedded", "procedural preview renderer (fidelity: preview)"),
     ]
@@ -84,24 +90,61 @@ def _bind(settings: Settings) -> Finding:
     return Finding("address", "ok", f"{server.host}:{server.port}, {keys}; data in {server.data_dir.resolve()}")
 
 
-async def _server(settings: Settings) -> Finding:
+async def _server(settings: Settings) -> tuple[Finding, dict[str, Any] | None]:
+    """Who answers at the address, and what a server of ours says about its health."""
     url = settings.server.base_url
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as http:
-            body = (await http.get(f"{url}/healthz")).json()
-        if body.get("openai_compat"):
-            return Finding("server", "ok", f"answers at {url}")
-        return Finding("server", "warn", f"something else answers at {url}", "Choose another port: PORT=8010 make run")
+        seen = await _health(url)
     except httpx.HTTPError:
-        return Finding("server", "warn", f"not running at {url}", "Start it: make run")
+        return Finding("server", "warn", f"not running at {url}", "Start it: make run"), None
     except (ValueError, AttributeError):
-        return Finding("server", "warn", f"something else answers at {url}", "Choose another port: PORT=8010 make run")
+        seen = None
+    if seen is None:
+        taken = f"something else answers at {url}"
+        return Finding("server", "warn", taken, "Choose another port: PORT=8010 make run"), None
+    detail = f"answers at {url}; database and members below are as the running server sees them"
+    if not seen.get("members"):
+        return Finding("server", "warn", f"{detail}; it does not say yet who its members are", "Look again soon"), seen
+    return Finding("server", "ok", detail), seen
+
+
+async def _health(url: str) -> dict[str, Any] | None:
+    """The body of /healthz once it knows the members; None when it is not one of ours."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as http:
+        while True:
+            body: dict[str, Any] = (await http.get(f"{url}/healthz")).json()
+            if not body.get("openai_compat"):
+                return None
+            # It answers at once, also while it still asks its members.
+            if body.get("members") or time.monotonic() > deadline:
+                return body
+            await asyncio.sleep(0.2)
+
+
+def _database_of(seen: Mapping[str, Any]) -> Finding:
+    database = seen.get("database") or {}
+    if not database.get("ok"):
+        detail = "the running server's database does not answer"
+        return Finding("database", "broken", detail, "Look at the server's log, or start it again: make run")
+    if database.get("kind") == "embedded":
+        return Finding("database", "embedded", _EMBEDDED)
+    return Finding("database", "ok", "your Postgres, as the server was told")
+
+
+def _members_of(seen: Mapping[str, Any]) -> list[MemberHealth]:
+    """The members that /healthz lists; it keeps their addresses to itself."""
+    known = {field.name for field in fields(MemberHealth)} - {"base_url"}
+    return [
+        MemberHealth(base_url=None, **{name: value for name, value in view.items() if name in known})
+        for view in seen.get("members") or ()
+    ]
 
 
 async def _database(settings: Settings) -> Finding:
     dsn = settings.database.external_dsn
     if dsn is None:
-        return Finding("database", "embedded", "Postgres 18 with pgvector, run by the server in DATA_DIR")
+        return Finding("database", "embedded", _EMBEDDED)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             connection = await asyncpg.connect(dsn)
@@ -134,8 +177,9 @@ def _member(health: MemberHealth) -> Finding:
         detail = "offline stand-in: it follows rules, it is not a language model"
         return Finding(part, "embedded", f"{detail}. {health.note}".strip(" ."))
     if not health.reachable or health.model is None:
-        return Finding(part, "broken", health.note or f"{health.base_url} does not answer")
-    facts = [f"{health.model} at {health.base_url} ({health.kind})"]
+        return Finding(part, "broken", health.note or f"{health.base_url or 'its server'} does not answer")
+    place = f" at {health.base_url}" if health.base_url else ""
+    facts = [f"{health.model}{place} ({health.kind})"]
     if health.loaded is not None:
         facts.append("loaded" if health.loaded else "not loaded yet")
     if health.context_length:
@@ -145,9 +189,7 @@ def _member(health: MemberHealth) -> Finding:
     return Finding(part, "warn" if health.note else "ok", "; ".join(facts))
 
 
-def _unused(
-    ollamas: Sequence[FoundOllama], members: Sequence[MemberHealth], settings: CommitteeSettings
-) -> list[Finding]:
+def _unused(ollamas: Sequence[FoundOllama], members: Sequence[MemberHealth], *, running: bool) -> list[Finding]:
     """Ollamas that answer but serve no member, and members that lack a model where they live."""
     findings = []
     standing_in = [member for member in members if member.stand_in or member.model is None]
@@ -157,7 +199,7 @@ def _unused(
         detail = f"version {ollama.version}; {listed}" + (f"; loaded: {loaded}" if loaded else "")
         step = ""
         if standing_in:
-            step = _adopt(ollama, settings)
+            step = _adopt(ollama, running=running)
         findings.append(Finding(f"Ollama at {ollama.base_url}", "ok", detail, step))
     if not ollamas and standing_in:
         findings.append(
@@ -171,15 +213,17 @@ def _unused(
     return findings
 
 
-def _adopt(ollama: FoundOllama, settings: CommitteeSettings) -> str:
-    """The one line that makes both members live in this Ollama."""
-    if not ollama.models:
-        return f"QWEN_BASE_URL={ollama.base_url} GPTOSS_BASE_URL={ollama.base_url} .venv/bin/committee pull"
-    first, second = ollama.models[0], ollama.models[min(1, len(ollama.models) - 1)]
-    return (
-        f"QWEN_BASE_URL={ollama.base_url} QWEN_MODEL_ID={first}"
-        f" GPTOSS_BASE_URL={ollama.base_url} GPTOSS_MODEL_ID={second} make run"
-    )
+def _adopt(ollama: FoundOllama, *, running: bool) -> str:
+    """The lines for `.env`, where every later command reads them, that make both members live in this Ollama."""
+    where = f"QWEN_BASE_URL={ollama.base_url}", f"GPTOSS_BASE_URL={ollama.base_url}"
+    command = "stop the server, and: make run" if running else "make run"
+    if ollama.models:
+        first, second = ollama.models[0], ollama.models[min(1, len(ollama.models) - 1)]
+        lines = [where[0], f"QWEN_MODEL_ID={first}", where[1], f"GPTOSS_MODEL_ID={second}"]
+    else:
+        lines, command = list(where), f".venv/bin/committee pull, then {command}"
+    told = [f"To use the Ollama at {ollama.base_url}, have these lines in .env:", *(f"  {line}" for line in lines)]
+    return "\n".join([*told, f"then: {command}"])
 
 
 def _page() -> Finding:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from committee import MemberHealth
 from orchestrator.db.embedded import DSN_FILE
 from tests.fakes.ollama import FakeOllama
 
@@ -32,6 +38,34 @@ async def committee(*arguments: str, cwd: Path, **variables: str) -> tuple[int, 
     return process.returncode, " ".join(output.decode().split())
 
 
+@asynccontextmanager
+async def running_server(*, database_ok: bool = True) -> AsyncIterator[int]:
+    """The port of a server that was started with other variables than ours."""
+    real = MemberHealth("qwen3", "ollama", None, "mistral:7b", "mistral:7b", True, True, 8192)
+    rules = MemberHealth("gptoss", "offline", None, "gpt-oss:20b", "offline-rules", True, True, stand_in=True)
+    views = [{name: value for name, value in asdict(member).items() if name != "base_url"} for member in (real, rules)]
+    looks = itertools.count()
+
+    async def healthz(_: web.Request) -> web.Response:
+        body = {
+            "ok": database_ok,
+            "openai_compat": True,
+            "database": {"ok": database_ok, "kind": "embedded"},
+            "members": views if next(looks) else [],  # the first look does not wait for the members
+        }
+        return web.json_response(body, status=200 if database_ok else 503)
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
 async def test_doctor_shows_members_and_the_context_really_loaded(tmp_path: Path) -> None:
     async with FakeOllama("qwen3:32b") as qwen, FakeOllama("gpt-oss:20b") as gptoss:
         qwen.loaded["qwen3:32b"] = 4096
@@ -46,17 +80,52 @@ async def test_doctor_shows_members_and_the_context_really_loaded(tmp_path: Path
     assert "qwen3:32b-instruct-q4_K_M" in told
 
 
-async def test_doctor_names_the_line_that_adopts_a_running_ollama(tmp_path: Path) -> None:
+async def test_doctor_names_the_lines_that_adopt_a_running_ollama(tmp_path: Path) -> None:
     async with FakeOllama("llama3.2:3b", "phi4:14b") as other:
+        both = {"QWEN_BASE_URL": other.base_url, "GPTOSS_BASE_URL": other.base_url}
+        code, told = await committee("doctor", cwd=tmp_path, **both)
+        assert code == 0, told
+        assert "offline stand-in" in told
+        lines = (
+            f"QWEN_BASE_URL={other.base_url}",
+            "QWEN_MODEL_ID=llama3.2:3b",
+            f"GPTOSS_BASE_URL={other.base_url}",
+            "GPTOSS_MODEL_ID=phi4:14b",
+        )
+        assert (
+            f"To use the Ollama at {other.base_url}, have these lines in .env: {' '.join(lines)} then: make run" in told
+        )
+        # Once they are there, every command agrees.
+        (tmp_path / ".env").write_text("\n".join(lines))
+        code, told = await committee("doctor", cwd=tmp_path)
+    assert code == 0, told
+    assert f"llama3.2:3b at {other.base_url} (ollama)" in told
+    assert "offline stand-in" not in told
+
+
+async def test_doctor_shows_what_the_running_server_sees(tmp_path: Path) -> None:
+    async with FakeOllama("qwen3:32b") as ours, running_server() as port:
         code, told = await committee(
-            "doctor", cwd=tmp_path, QWEN_BASE_URL=other.base_url, GPTOSS_BASE_URL=other.base_url
+            "doctor",
+            cwd=tmp_path,
+            PORT=str(port),
+            QWEN_BASE_URL=ours.base_url,
+            DATABASE_URL="postgresql://me@127.0.0.1:9/x",
         )
     assert code == 0, told
-    assert "offline stand-in" in told
-    assert (
-        f"QWEN_BASE_URL={other.base_url} QWEN_MODEL_ID=llama3.2:3b"
-        f" GPTOSS_BASE_URL={other.base_url} GPTOSS_MODEL_ID=phi4:14b make run"
-    ) in told
+    assert f"answers at http://127.0.0.1:{port}; database and members below are as the running server sees them" in told
+    assert "DATABASE_URL does not answer" not in told
+    assert "Postgres 18 with pgvector" in told
+    assert "mistral:7b (ollama); loaded; context really loaded: 8192 tokens" in told
+    assert "offline stand-in: it follows rules" in told
+    assert f"qwen3:32b at {ours.base_url} (ollama)" not in told
+
+
+async def test_doctor_believes_a_server_that_has_lost_its_database(tmp_path: Path) -> None:
+    async with running_server(database_ok=False) as port:
+        code, told = await committee("doctor", cwd=tmp_path, PORT=str(port))
+    assert code == 1
+    assert "the running server's database does not answer" in told
 
 
 async def test_doctor_without_anything_says_what_to_install(tmp_path: Path) -> None:
