@@ -157,25 +157,50 @@ def _fit_title(title: str, width: float) -> tuple[list[str], float, float]:
     """Lines, size and spacing: the largest lettering whose lines all fit."""
     for size, count in ((0.098, 1), (0.084, 1), (0.084, 2), (0.066, 2), (0.055, 3), (0.042, 4), (0.03, 4)):
         spacing = size * 0.34
-        room = width - spacing * 2
-        lines = _balance(title, room, size, spacing, count)
+        lines = balance(title, width - spacing * 2, size, count, "serif", spacing)
         if lines is not None:
             return lines, size, spacing
     size = 0.03
     return [ellipsize(title, width * 0.6, size, "serif")], size, size * 0.3
 
 
-def _balance(title: str, width: float, size: float, spacing: float, count: int) -> list[str] | None:
+def _greedy(words: list[str], width: float, size: float, family: str, spacing: float) -> list[str]:
     lines: list[str] = []
-    for word in title.split():
+    for word in words:
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size, "serif", spacing) <= width:
+        if lines and text_width(longer, size, family, spacing) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-        if text_width(lines[-1], size, "serif", spacing) > width or len(lines) > count:
-            return None
     return lines
+
+
+def balance(
+    text: str, width: float, size: float, count: int, family: str = "sans", spacing: float = 0.0
+) -> list[str] | None:
+    """As few lines as will do, broken so that the longest is as short as it can be; None if `count` are not enough."""
+    words = text.split()
+    lines = _greedy(words, width, size, family, spacing)
+    if len(lines) > count or any(text_width(line, size, family, spacing) > width for line in lines):
+        return None
+    low, high = 0.0, width
+    for _ in range(12 if len(lines) > 1 else 0):
+        middle = (low + high) / 2
+        tried = _greedy(words, middle, size, family, spacing)
+        if len(tried) > len(lines) or any(text_width(line, size, family, spacing) > middle for line in tried):
+            low = middle
+        else:
+            lines, high = tried, middle
+    return lines
+
+
+def fit(text: str, width: float, count: int, sizes: Sequence[float], family: str = "serif") -> tuple[list[str], float]:
+    """Balanced lines in the largest of `sizes` that lets them fit; cut with an ellipsis at the smallest."""
+    for size in sizes:
+        lines = balance(text, width, size, count, family)
+        if lines is not None:
+            return lines, size
+    return wrap(text, width, sizes[-1], count + 1, family), sizes[-1]
 
 
 def draw_caption(canvas: skia.Canvas, brush: Brush, caption: str, aspect: float) -> None:
