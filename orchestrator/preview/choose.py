@@ -270,7 +270,7 @@ def choose_art(
 
     `context` (the whole film's idea) fills in place, hour and subject where the shot's own text names none. Free
     wording is fine for style, framing, move, time_of_day and mood. Text that no plate fits, or whose period ours
-    contradict, gives a board: palette, horizon and silhouettes with the text as a note, rather than a wrong picture.
+    contradict, gives a board: a card with the text, rather than a wrong picture.
     A picture that shows only the setting of its text carries the note as well.
     """
     setting = setting_of(text, context)
@@ -305,6 +305,7 @@ def choose_art(
         move=move_named(move) or (move if move in MOVES else _MOVE_CYCLE[(shot_index + seed) % len(_MOVE_CYCLE)]),
         title=title,
         caption=caption,
+        part=shot_index,
         board=board,
         note=" ".join(text.split())[:240] if board or _only_setting(reading, subjects) else "",
     )

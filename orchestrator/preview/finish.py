@@ -45,6 +45,8 @@ class Finish:
 def finish_for(stage: Stage, width: int, height: int) -> Finish:
     style = stage.art.style
     grain, paper = _GRAIN_STYLES.get(style, 0.0), _PAPER_STYLES.get(style, 0.0)
+    if stage.art.board:
+        grain = max(grain, 4.0)
     strength = _VIGNETTE.get(style, 0.34)
     if not (grain or paper or strength):
         return Finish(None, 0, False)

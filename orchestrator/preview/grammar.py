@@ -1,6 +1,6 @@
-"""The board's own pictures: what is drawn when no plate fits a subject. Nothing here claims to depict anything.
+"""The board's own pictures: what stands around a subject whose place no plate fits. Nothing here claims to depict.
 
-A few still onlookers, and large slow circles about the light, which carry the eye and the camera move.
+A rise of ground for the subjects that can be drawn, and large slow circles about the light.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ from collections.abc import Iterator
 
 import skia
 
-from orchestrator.preview.brush import Brush
 from orchestrator.preview.layers import Layer, Live, LivePaint, Plate, Stage
 from orchestrator.preview.palette import mix
-from orchestrator.preview.people import Variant, person
 
 
 def board_layers(stage: Stage) -> Iterator[Layer]:
     yield Live(0.3, _circles(stage))
     yield Plate(0.7, stage.horizon - 0.06, 1.1, lambda canvas: _rise(canvas, stage))
-    if not stage.art.subjects:
-        yield Live(0.85, _onlookers(stage))
 
 
 def _circles(stage: Stage) -> LivePaint:
@@ -49,7 +45,7 @@ def _circles(stage: Stage) -> LivePaint:
 
 
 def _rise(canvas: skia.Canvas, stage: Stage) -> None:
-    """A dark rise of ground for the onlookers."""
+    """A dark rise of ground for the subjects."""
     left, right = stage.span(0.7)
     top = stage.ground - 0.02
     path = skia.Path()
@@ -61,34 +57,3 @@ def _rise(canvas: skia.Canvas, stage: Stage) -> None:
     path.close()
     ink = stage.brush.lit(0.12)
     canvas.drawPath(path, ink.linear((0, top), (0, 1.05), [(0, "#3a3444", 1), (1, "#0e0c14", 1)]))
-
-
-def _onlookers(stage: Stage) -> LivePaint:
-    """Two or three figures seen from behind, as flat silhouettes."""
-    rng = stage.rng("onlookers")
-    size = 0.24 * (0.6 + 0.4 * stage.zoom)
-    figures = [
-        (stage.side + dx * size, size * scale, Variant(pose, rng.random(), rng.random(), rng.random()))
-        for dx, scale, pose in ((0.0, 1.0, "coat"), (0.42, 0.94, "dress"), (-0.36, 0.62, ""))[: rng.choice((1, 2, 3))]
-    ]
-    flat = _Silhouette(stage.brush)
-
-    def paint(canvas: skia.Canvas, t: float) -> None:
-        for x, tall, variant in figures:
-            canvas.save()
-            canvas.translate(x, stage.ground)
-            canvas.scale(tall, tall)
-            person(canvas, flat, t, variant)
-            canvas.restore()
-
-    return paint
-
-
-class _Silhouette(Brush):
-    """A brush with one colour: near-black in the shot's light."""
-
-    def __init__(self, brush: Brush) -> None:
-        super().__init__(brush.palette, brush.grade)
-
-    def color(self, ink: object, alpha: float = 1.0) -> int:
-        return super().color(mix("#15121c", self.palette.haze, 0.10), alpha)

@@ -178,7 +178,7 @@ class ShotRenderer:
         canvas.scale(self.height, self.height)
         if art.title:
             draw_title(canvas, stage.brush, art.title, stage.aspect, t, art.duration_s)
-        if art.board or art.note:
+        if (art.board and art.subjects) or (art.note and not art.board):
             draw_note(canvas, stage.brush, "" if art.caption else art.note, stage.aspect)
         if art.caption:
             draw_caption(canvas, stage.brush, art.caption, stage.aspect)

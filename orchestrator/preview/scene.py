@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.preview.atmosphere import air_layers, haze_layers
+from orchestrator.preview.cards import card_layers, is_card
 from orchestrator.preview.foreground import foreground_layers
 from orchestrator.preview.grammar import board_layers
 from orchestrator.preview.layers import Layer, Stage
@@ -19,6 +20,8 @@ from orchestrator.preview.waters import WATERS, water_layers
 
 def compose(stage: Stage) -> list[Layer]:
     """Layers from back to front; the first one is opaque and fills the picture."""
+    if is_card(stage):
+        return list(card_layers(stage))
     behind, before = subject_layers(stage)
     if stage.art.board:
         behind = [*board_layers(stage), *behind]

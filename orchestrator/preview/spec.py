@@ -89,8 +89,9 @@ class Subject:
 class ShotArt:
     """Everything the renderer needs to draw one shot; a still is a shot seen at one moment.
 
-    `board` asks for the storyboard grammar (palette, horizon, silhouettes and `note` as text) because no plate fits
-    the subject. `title` fades a title card over the picture, `caption` burns a lower third.
+    `board` asks for a typographic card with words of `note` (or, with subjects, these and the note) because no plate
+    fits; `part` is the shot's place in its scene and chooses which of the words.
+    `title` fades a title card over the picture, `caption` burns a lower third.
     """
 
     seed: int
@@ -108,6 +109,7 @@ class ShotArt:
     caption: str = ""
     board: bool = False
     note: str = ""
+    part: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and self.duration_s > 0):

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from orchestrator.preview import ShotArt, ShotRenderer, Subject, choose_art, still
+from orchestrator.preview import ShotArt, ShotRenderer, Subject, choose_art, still, waters
 from orchestrator.preview.camera import Camera
 from orchestrator.preview.layers import stage_for
 from orchestrator.preview.spec import FOREGROUNDS, MOVES, SKIES, SPRITES, STYLES, TERRAINS
@@ -202,8 +202,19 @@ def test_no_sun_shines_through_falling_weather(air: str) -> None:
     clear, closed = art_for("sea", sky="golden_hour"), art_for("sea", sky="golden_hour", atmosphere=(air,))
     assert stage_for(clear, 16 / 9).palette.sun_height > 0
     assert stage_for(closed, 16 / 9).palette.sun_height < 0
-    spread = [float(still(art, W, H)[: H // 2, :, :3].astype(float).std(axis=(0, 1)).mean()) for art in (clear, closed)]
-    assert spread[1] < spread[0]
+    assert difference(still(clear, W, H), still(closed, W, H)) > 8
+
+
+def test_a_headland_stands_in_the_water() -> None:
+    """Its foot is level, at the water line, and foam moves along it."""
+    stage = stage_for(art_for("coast", subjects=(Subject("lighthouse"),)), 16 / 9)
+    foot = [y - stage.horizon for _, y in waters._cliff_foot(stage)]
+    assert min(foot) > 0.02
+    assert max(foot) < 0.09
+    renderer = ShotRenderer(stage.art, W, H)
+    top, low = round(H * (stage.horizon + 0.02)), round(H * (stage.horizon + 0.10))
+    at = slice(round(W * stage.side / stage.aspect) - 20, round(W * stage.side / stage.aspect) + 20)
+    assert difference(renderer.frame(0.0)[top:low, at], renderer.frame(1.4)[top:low, at]) > 2
 
 
 def test_a_storm_is_dark_and_its_sea_is_rough() -> None:
