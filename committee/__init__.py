@@ -11,6 +11,7 @@ from committee.errors import (
     ContextLengthExceeded,
     MemberError,
     MemberStreamBroken,
+    ToolChoiceUnsatisfied,
 )
 from committee.prompts import wire_name
 from committee.schema import (
@@ -61,6 +62,7 @@ __all__ = [
     "StageContext",
     "StageEvent",
     "ToolCall",
+    "ToolChoiceUnsatisfied",
     "ToolOutcome",
     "ToolResults",
     "ToolSpec",

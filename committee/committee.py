@@ -36,8 +36,8 @@ class Committee:
         """Deliberate on `turn`; ends with `Finished`.
 
         Close the iterator (`contextlib.aclosing`) or cancel its consumer to stop all upstream work at once.
-        Raises CommitteeUnavailable before the first content and MemberStreamBroken after it; ValueError for an
-        unknown mode.
+        Raises CommitteeUnavailable or ToolChoiceUnsatisfied before the first content and MemberStreamBroken after it;
+        ValueError for an unknown mode.
         """
         return Deliberation(self._seats, self.planner, self.config, turn).run()
 

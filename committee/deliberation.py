@@ -30,6 +30,8 @@ from committee.errors import (
     MemberError,
     MemberStreamBroken,
     MemberTimeout,
+    ToolChoiceUnsatisfied,
+    WrongModel,
 )
 from committee.proposal import Proposal, WorkReader
 from committee.schema import (
@@ -237,6 +239,9 @@ class Deliberation:
             return decide(
                 proposals, planner=self.planner, tools=self.tools, seed=self.turn.seed, alone=len(proposals) == 1
             )
+        if self.must_call and self._all_answered():
+            # Members that are there and find no call will find none when asked again: no outage.
+            raise ToolChoiceUnsatisfied
         # A member that writes bad plans may still write good prose; one that does not answer cannot.
         if self.must_call or not any(isinstance(e, BadAnswer | EmptyAnswer) for e in self.failures.values()):
             raise self._unavailable()
@@ -525,6 +530,10 @@ class Deliberation:
         if error := self.failures.get(name):
             return error.code
         return "ok" if name in self.heard else "silent"
+
+    def _all_answered(self) -> bool:
+        errors = self.failures.values()
+        return all(isinstance(e, BadAnswer | EmptyAnswer) and not isinstance(e, WrongModel) for e in errors)
 
     def _unavailable(self) -> CommitteeUnavailable:
         codes = {name: error.code for name, error in self.failures.items()}

@@ -3,6 +3,7 @@
 CommitteeError
 ├── CommitteeUnavailable     no member could answer; `causes` says why, per member
 │   └── ContextLengthExceeded    every member says that the conversation does not fit its window
+├── ToolChoiceUnsatisfied    the members answered, and none found a call where the request demands one
 ├── MemberStreamBroken       the speaker was lost after its first word was shown; two voices are never spliced
 └── MemberError              one member could not do one thing; the committee goes on without it
     ├── MemberUnreachable    nothing answers at its address
@@ -57,6 +58,14 @@ class ContextLengthExceeded(CommitteeUnavailable):
     """The conversation is longer than the context window of every member."""
 
     code = "context_length_exceeded"
+
+
+class ToolChoiceUnsatisfied(CommitteeError):
+    """tool_choice demands a tool call, but the members found none that fits the last message. Say which tool to use \
+and for what, or set tool_choice to "auto"."""
+
+    code = "tool_choice_unsatisfied"
+    param = "tool_choice"
 
 
 class MemberError(CommitteeError):

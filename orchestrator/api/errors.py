@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from committee.errors import CommitteeError, CommitteeUnavailable, ContextLengthExceeded
+from committee.errors import CommitteeError, CommitteeUnavailable, ContextLengthExceeded, ToolChoiceUnsatisfied
 from orchestrator.errors import (
     BadRequest,
     Conflict,
@@ -65,6 +65,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (StorageFull, 507, _SERVER),
     (OrchestratorError, 500, _SERVER),
     (ContextLengthExceeded, 400, _INVALID),
+    (ToolChoiceUnsatisfied, 400, _INVALID),
     (CommitteeUnavailable, 503, _SERVER),
     (CommitteeError, 502, _SERVER),
 )

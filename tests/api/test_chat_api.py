@@ -246,6 +246,29 @@ async def test_all_members_down_is_a_503_also_when_streaming(model_server: Serve
         assert error["type"] == "server_error"
 
 
+READ_A_FILE = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "read_file"}}])
+async def test_a_demanded_call_that_nobody_finds_is_a_400(server: Server, choice: Any) -> None:
+    for stream in (False, True):
+        body = {"messages": user("Hi"), "tools": [READ_A_FILE], "tool_choice": choice, "stream": stream}
+        status, answer = await server.post("/v1/chat/completions", body)
+        assert status == 400
+        assert answer["error"]["code"] == "tool_choice_unsatisfied"
+        assert answer["error"]["param"] == "tool_choice"
+        assert answer["error"]["message"].startswith("tool_choice demands a tool call")
+        assert "\n" not in answer["error"]["message"]
+
+
+async def test_a_demanded_call_while_members_are_down_is_a_503(model_server: Server, ollamas: Pair) -> None:
+    for ollama in ollamas:
+        await ollama.stop()
+    body = {"messages": user("Hi"), "tools": [READ_A_FILE], "tool_choice": "required"}
+    status, answer = await model_server.post("/v1/chat/completions", body)
+    assert (status, answer["error"]["code"]) == (503, "committee_unavailable")
+
+
 async def test_one_member_down_is_said(model_server: Server, ollamas: Pair) -> None:
     await ollamas[1].stop()
     _, answer = await model_server.post("/v1/chat/completions", {"messages": user("Hi")})
