@@ -70,7 +70,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         # It may have been started with other variables: what it sees is what counts.
         database, members = _database_of(seen), _members_of(seen)
     return [
-        _bind(settings),
+        _bind(settings, running=seen is not None),
         server,
         database,
         *(_member(health) for health in members),
@@ -80,14 +80,16 @@ async def _examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _bind(settings: Settings) -> Finding:
+def _bind(settings: Settings, *, running: bool) -> Finding:
     server = settings.server
     try:
         check_bind(server)
     except ConfigurationError as error:
         return Finding("address", "broken", error.message, "Set API_KEYS or HOST=127.0.0.1 in .env")
     keys = "with API keys" if server.api_keys.get_secret_value() else "without keys"
-    return Finding("address", "ok", f"{server.host}:{server.port}, {keys}; data in {server.data_dir.resolve()}")
+    whose = "as set here, where the server may have other settings: " if running else ""
+    detail = f"{whose}{server.host}:{server.port}, {keys}; data in {server.data_dir.resolve()}"
+    return Finding("address", "ok", detail)
 
 
 async def _server(settings: Settings) -> tuple[Finding, dict[str, Any] | None]:

@@ -114,6 +114,7 @@ async def test_doctor_shows_what_the_running_server_sees(tmp_path: Path) -> None
         )
     assert code == 0, told
     assert f"answers at http://127.0.0.1:{port}; database and members below are as the running server sees them" in told
+    assert "as set here, where the server may have other settings: 127.0.0.1" in told
     assert "DATABASE_URL does not answer" not in told
     assert "Postgres 18 with pgvector" in told
     assert "mistral:7b (ollama); loaded; context really loaded: 8192 tokens" in told
