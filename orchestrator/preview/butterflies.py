@@ -173,21 +173,29 @@ def _rotate(v: Vec, yaw: float, pitch: float, roll: float) -> Vec:
     return x, y, z
 
 
-def _draw(canvas: skia.Canvas, brush: Brush, wings: _Wings, flight: _Flight, t: float) -> None:
-    """Project the folded wings: x to the right, y up the picture, z towards the camera."""
+def _pose(flight: _Flight, t: float) -> tuple[float, float, Vec, list[tuple[float, Vec]]]:
+    """Wing beat, roll, tail and wing directions at a moment: x to the right, y up the picture, z towards the camera.
+
+    A wing never turns its edge to us: folding and rolling together stay short of upright.
+    """
     stroke = math.sin(2 * math.pi * flight.beat * t + flight.phase)
-    fold = 0.42 + 0.78 * (0.5 + 0.5 * stroke) ** 1.3
+    roll = 0.36 * (0.2 + 0.8 * flight.rest) * math.sin(0.5 * t + flight.phase * 1.7)
+    fold = 0.38 + (0.80 - abs(roll)) * (0.5 + 0.5 * stroke) ** 1.3
     yaw = flight.heading + 0.25 * flight.rest * math.sin(0.7 * t + flight.phase)
     pitch = flight.tilt + 0.10 * stroke
-    roll = 0.45 * (0.2 + 0.8 * flight.rest) * math.sin(0.5 * t + flight.phase * 1.7)
+    tail = _rotate((0.0, -1.0, 0.0), yaw, pitch, roll)
+    sides = [(side, _rotate((side * math.cos(fold), 0.0, math.sin(fold)), yaw, pitch, roll)) for side in (-1.0, 1.0)]
+    return stroke, roll, tail, sides
+
+
+def _draw(canvas: skia.Canvas, brush: Brush, wings: _Wings, flight: _Flight, t: float) -> None:
+    stroke, roll, tail, sides = _pose(flight, t)
     x = flight.x + flight.swing * math.sin(flight.speed * t + flight.phase)
     x += 0.4 * flight.swing * math.sin(2.3 * flight.speed * t + 2 * flight.phase)
     y = flight.y + 0.5 * flight.swing * math.sin(1.4 * flight.speed * t + flight.phase * 0.6) - 0.006 * stroke
     canvas.save()
     canvas.translate(x, y)
     canvas.scale(flight.size, flight.size)
-    tail = _rotate((0.0, -1.0, 0.0), yaw, pitch, roll)
-    sides = [(side, _rotate((side * math.cos(fold), 0.0, math.sin(fold)), yaw, pitch, roll)) for side in (-1.0, 1.0)]
     for side, out in sorted(sides, key=lambda item: item[1][2]):
         facing = (out[0] * tail[1] - out[1] * tail[0]) * side
         image = wings.upper if facing < 0 else wings.under
@@ -233,7 +241,7 @@ def _flights(stage: Stage, rng: random.Random, count: int, sizes: tuple[float, f
                 size=rng.uniform(*sizes),
                 speed=rng.uniform(0.35, 0.7),
                 heading=rng.gauss(0, 0.75),
-                tilt=rng.uniform(-1.05, 0.25),
+                tilt=rng.uniform(-0.82, 0.2),
                 beat=rng.uniform(1.5, 2.6),
                 phase=rng.uniform(0, 6.28),
                 swing=rng.uniform(0.03, 0.075),
@@ -272,7 +280,7 @@ def butterfly_layers(stage: Stage, count: int, pose: str) -> tuple[list[Layer], 
     if stage.view == "macro":
         return _in_the_grass(stage, brush, sharp, soft, count)
     if count == 1:
-        hero = [_Flight(stage.side, 0.42, 0.15 * k, 0.4, rng.gauss(0, 0.4), rng.uniform(-0.9, -0.3), 1.3, 0.6, 0.04)]
+        hero = [_Flight(stage.side, 0.42, 0.15 * k, 0.4, rng.gauss(0, 0.4), rng.uniform(-0.8, -0.3), 1.3, 0.6, 0.04)]
         return [Live(1.0, _swarm(brush, sharp, hero))], []
     near_count = max(1, count // 9)
     far = _flights(stage, rng, max(1, count // 2), (0.014 * k, 0.026 * k), 0.0)

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from orchestrator.preview import ShotArt, ShotRenderer, Subject, choose_art, still, waters
+from orchestrator.preview import ShotArt, ShotRenderer, Subject, butterflies, choose_art, still, waters
 from orchestrator.preview.camera import Camera
 from orchestrator.preview.layers import stage_for
 from orchestrator.preview.spec import FOREGROUNDS, MOVES, SKIES, SPRITES, STYLES, TERRAINS
@@ -148,6 +148,17 @@ def test_a_cat_keeps_its_coat_from_shot_to_shot() -> None:
         stage = stage_for(art_for("horizon", seed=seed, subjects=(cat,)), 16 / 9)
         (spot,) = _spots(stage, cat, DRAWN["cat"], stage.rng("cat0"), 0)
         assert spot.variant == _variant(Random("cat::0:illustration"), "")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_butterfly_is_seen_edge_on(seed: int) -> None:
+    """Both wings keep some width, each on its own side of the body, through every beat."""
+    stage = stage_for(art_for("meadow", seed=seed, subjects=(Subject("butterfly", 24),)), 16 / 9)
+    for flight in butterflies._flights(stage, stage.rng("test"), 24, (0.1, 0.1), 0.1):
+        for k in range(60):
+            _, _, tail, sides = butterflies._pose(flight, k / 12)
+            for side, out in sides:
+                assert (out[1] * tail[0] - out[0] * tail[1]) * side > 0.12
 
 
 def test_drawing_in_place_gives_the_same_picture() -> None:
