@@ -284,7 +284,7 @@ class _Reader:
 def parse_preferences(text: str) -> Preferences:
     """Read every preference that `text` states. Never raises: impossible values are for the request to refuse."""
     # Two blanks in a row mark a finding that was taken out; a text's own would also make every pattern search long.
-    reader = _Reader(re.sub(r"\n+", "\n", re.sub(r"[^\S\n]+", " ", text[:_MAX_READ])))
+    reader = _Reader(_anglicized(re.sub(r"\n+", "\n", re.sub(r"[^\S\n]+", " ", text[:_MAX_READ]))))
     title = _take_title(reader)
     duration_s = _take_duration(reader)
     unsure = _take_unsure(reader) if duration_s is None else ()
@@ -308,6 +308,66 @@ def parse_preferences(text: str) -> Preferences:
         not_applied=unsure,
         **flags,
     )
+
+
+# German, French and Spanish: enough to tell the length and the subject of a film.
+_FOREIGN_NUMBERS = {
+    word: english
+    for english, words in (
+        ("one", "ein eine einen einer einem un une una"), ("two", "zwei deux dos"), ("three", "drei trois tres"),
+        ("four", "vier quatre cuatro"), ("five", "fünf cinq cinco"), ("six", "sechs seis"),
+        ("seven", "sieben sept siete"), ("eight", "acht huit ocho"), ("nine", "neun neuf nueve"),
+        ("ten", "zehn dix diez"), ("twenty", "zwanzig vingt veinte"), ("thirty", "dreißig trente treinta"),
+    )
+    for word in words.split()
+}  # fmt: skip
+_FOREIGN_UNITS = {
+    word: english
+    for english, words in (
+        ("seconds", "sekunde sekunden seconde secondes segundo segundos"),
+        ("minutes", "minute minutes minuten minuto minutos"),
+        ("hours", "stunde stunden heure heures hora horas"),
+        ("days", "tag tage tagen jour jours día días"),
+        ("weeks", "woche wochen semaine semaines semana semanas"),
+        ("months", "monat monate monaten mois mes meses"),
+        ("years", "jahr jahre jahren an ans année années año años"),
+    )
+    for word in words.split()
+}  # fmt: skip
+_FOREIGN_FILM = (
+    r"(?:court[\s-]métrage|(?:kurz|zeichentrick|animations|dokumentar)film|película|cortometraje|vidéo|vídeo"
+    r"|film|video|clip)"
+)
+_FOREIGN_LENGTH = (
+    rf"(?P<number>-?\d+(?:[.,]\d+)?|{'|'.join(sorted(_FOREIGN_NUMBERS, key=len, reverse=True))})[\s-]+"
+    rf"(?P<unit>{'|'.join(sorted(_FOREIGN_UNITS, key=len, reverse=True))})\b"
+)
+_FOREIGN_LENGTHS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<lead>\b){_FOREIGN_LENGTH}(?=[\s-]*{_FOREIGN_FILM}\b)",
+        rf"(?P<lead>\b{_FOREIGN_FILM}\s+)(?:von\s+|de\s+|d['’]\s?)?{_FOREIGN_LENGTH}",
+        rf"(?P<lead>[,.;]\s?){_FOREIGN_LENGTH}(?=\s*(?:[,.;!]|$))",
+    )
+)
+_FOREIGN_ABOUT = re.compile(
+    rf"\b{_FOREIGN_FILM}(?P<between>(?:[\s,]|\b(?:of|de|en|in|mit|avec|con|{_NUMBER}|seconds|minutes|hours|days|weeks|months"
+    r"|years)\b|\b\d[\w.x]*)*+)\b(?:über|ueber|sur|sobre)\s",
+    re.IGNORECASE,
+)
+
+
+def _anglicized(text: str) -> str:
+    for pattern in _FOREIGN_LENGTHS:
+        text = pattern.sub(_english_length, text, count=1)
+    return _FOREIGN_ABOUT.sub(r"film\g<between> about ", text, count=1)
+
+
+def _english_length(found: re.Match[str]) -> str:
+    number, unit = found["number"].lower(), found["unit"].lower()
+    lead = re.sub(_FOREIGN_FILM, "film", found["lead"], flags=re.IGNORECASE)
+    of = "of " if lead.strip() == "film" else ""
+    return f"{lead}{of}{_FOREIGN_NUMBERS.get(number, number.replace(',', '.'))} {_FOREIGN_UNITS[unit]}"
 
 
 def parse_duration(value: object) -> float:
@@ -615,7 +675,7 @@ _ASKING = re.compile(
 _LOOSE_FILM = re.compile(rf"^\W*+(?:an?|the)?\s*(?:[\w-]+\s+){{0,3}}?{_FILM_NOUN}\b\s*[:,—-]?\s*", re.IGNORECASE)
 _FILLER = (
     r"(?:with|and|in|at|for|plus|using|use|add|include|of|a|an|the|as|is|also|please|but|to|lasting|by|without"
-    r"|narrated)"
+    r"|narrated|en|mit|avec|con|auf)"
 )
 _DANGLING = re.compile(rf"(?:^|(?<=[\s{_GAP}])){_FILLER}(?=\s*(?:[,.;!?{_GAP}]|$))", re.IGNORECASE)
 # "film with ␟ : …", "film, ␟, and ␟ about …": what stands between the noun and the story says nothing any more.

@@ -201,7 +201,7 @@ def test_an_odd_rate_does_not_break_the_reader(rate: str) -> None:
         "no ",
     ],
 )
-@pytest.mark.parametrize("head", ["", "a film", "1", "title"])
+@pytest.mark.parametrize("head", ["", "a film", "a film ", "1", "title"])
 def test_long_texts_are_read_quickly(head: str, piece: str) -> None:
     started = time.process_time()
     parse_preferences(head + piece * 10_000 + "x")
@@ -387,3 +387,25 @@ def _asked(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 def test_preferences_in_any_order_leave_the_subject_clean(asked: tuple[str, dict[str, object]]) -> None:
     text, expected = asked
     assert parse_preferences(text).stated() == expected, text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "subject"),
+    [
+        ("Mache einen 30-Sekunden-Film über Wale", 30, "Wale"),
+        ("Erstelle ein Video von zwei Minuten über den Mond", 120, "den Mond"),
+        ("Ein Kurzfilm über Nebel, 1 Stunde", 3600, "Nebel"),
+        ("Ein Film über die letzten fünf Minuten", None, "die letzten fünf Minuten"),
+        ("Fais un film de 30 secondes sur les baleines", 30, "les baleines"),
+        ("Crée une vidéo d'une minute sur la mer", 60, "la mer"),
+        ("un court métrage de 2 heures sur Rome", 7200, "Rome"),
+        ("Haz una película de 30 segundos sobre ballenas", 30, "ballenas"),
+        ("Crea un vídeo de dos minutos sobre el mar", 120, "el mar"),
+        ("un cortometraje de 1 hora sobre Roma en 1080p", 3600, "Roma"),
+        ("Ein Film von 10 Jahren über Schnecken", 10 * YEAR_S, "Schnecken"),
+        ("un film de 10 ans sur les escargots", 10 * YEAR_S, "les escargots"),
+    ],
+)
+def test_german_french_and_spanish_sentences(text: str, seconds: float | None, subject: str) -> None:
+    found = parse_preferences(text)
+    assert (found.duration_s, found.subject) == (seconds, subject)
