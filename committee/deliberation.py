@@ -406,7 +406,8 @@ class Deliberation:
                     if delta.tool_calls:
                         spoken.calls += delta.tool_calls
                     done = delta.done
-            if done is None or not (spoken.text or spoken.calls):
+            # A stop sequence at the very beginning leaves nothing to say, and asking again would not change it.
+            if done is None or not (spoken.text or spoken.calls or request.stop):
                 raise EmptyAnswer
         except MemberError as error:
             self._failed(seat, error)

@@ -84,8 +84,9 @@ class OfflineMember:
             reply = json.dumps(_fill(request.response_schema, request.response_schema), ensure_ascii=False)
         else:
             reply = self._reply(request)
+        reply = _until(reply, request.stop)
         words = re.findall(r"\S+\s*|\s+", reply)
-        limit = request.max_tokens or len(words)
+        limit = len(words) if request.max_tokens is None else request.max_tokens
         for word in words[:limit]:
             yield Delta(text=word)
             await asyncio.sleep(0)
@@ -218,6 +219,11 @@ def _fill(rule: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> A
     if kind == "array":
         return [_fill(rule.get("items") or {}, root, depth + 1) for _ in range(min(int(rule.get("minItems", 0)), 8))]
     return {"string": "offline stand-in", "integer": 0, "number": 0, "boolean": False}.get(str(kind))
+
+
+def _until(text: str, stops: Sequence[str]) -> str:
+    """The text before the first stop sequence, which is not part of the answer."""
+    return text[: min((at for stop in stops if stop and (at := text.find(stop)) >= 0), default=len(text))]
 
 
 def _answers_tools(messages: Sequence[Message]) -> bool:

@@ -267,6 +267,30 @@ async def test_it_says_what_it_is_and_how_to_connect_a_model() -> None:
     assert "Make a 20-second 1080p film" in text
 
 
+@pytest.mark.parametrize("stage", ["speak", "solo"])
+async def test_it_ends_before_a_stop_sequence(stage: str) -> None:
+    whole = await speak(StageContext(stage, "Hello", TOOLS))
+    text = await speak(StageContext(stage, "Hello", TOOLS), stop=("nowhere in it", "Simple requests", "a language"))
+    assert text
+    assert text == whole[: whole.index("a language")]
+
+
+async def test_a_stop_at_the_very_beginning_is_an_empty_answer() -> None:
+    committee = Committee([OfflineMember("qwen3"), OfflineMember("gptoss")], planner="qwen3")
+    turn = Turn([Message("user", "Hello")], stop=("**I am",))
+    events = [event async for event in committee.deliberate(turn)]
+    assert not any(isinstance(event, ContentDelta) for event in events)
+    assert isinstance(events[-1], Finished)
+
+
+async def test_it_keeps_to_the_tokens_it_is_given() -> None:
+    request = ChatRequest((Message("user", "Hello"),), StageContext("speak", "Hello", TOOLS), max_tokens=3)
+    deltas = [delta async for delta in OfflineMember("qwen3").stream(request)]
+    assert "".join(delta.text for delta in deltas).split() == ["**I", "am", "an"]
+    assert deltas[-1].done is not None
+    assert (deltas[-1].done.finish_reason, deltas[-1].done.completion_tokens) == ("length", 3)
+
+
 async def test_it_reports_what_tools_did() -> None:
     call = ToolCall("c", "film.run", {})
     text = await speak(StageContext("speak", "film", TOOLS, (ToolOutcome(call, {"job_id": JOB}),)))
