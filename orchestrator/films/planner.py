@@ -69,13 +69,14 @@ def plan_by_rules(request: FilmRequest, *, fallback_reason: str | None = None) -
     """A plan that needs no model; pure and deterministic."""
     rng = random.Random(derive_seed("stage", "plan", master=request.seed))
     budget = shot_budget(request)
-    count = min(scene_count(request.duration_s), budget)
+    told = _beats(request.subject or request.synopsis)
+    count = min(max(scene_count(request.duration_s), min(len(told), _MAX_SCENES)), budget)
     language = spoken_language(request.language)
-    told = _sentences(request.subject or request.synopsis)
     times, mood = _times_of_day(request.subject, count, rng), _mood(request.subject)
     scenes = []
-    for index in range(count):
-        prompt = told[index * len(told) // count] if len(told) > 1 else _shorten(request.subject or request.synopsis)
+    for index, beats in enumerate(_dealt(told, count)):
+        prompt = " ".join(map(_ended, beats)) if len(beats) > 1 else beats[0]
+        prompt = prompt if len(told) > 1 else _shorten(prompt)
         scenes.append(
             Scene(id=f"S{index + 1:02d}", beat_id=f"B{index + 1}", tod=times[index], mood=mood, prompt=prompt)
         )
@@ -101,30 +102,67 @@ def _beat(index: int, count: int) -> str:
 
 
 def _narrate(scenes: list[Scene], request: FilmRequest, budget: int, language: str, rng: random.Random) -> list[Scene]:
-    """Give each scene as many lines as can be spoken in its time: the subject first, the light next, a closing last."""
-    spoken = phrases(language)
-    middles = rng.sample(spoken.middles, len(spoken.middles))
+    """Give each scene as many lines as can be spoken in its time: the story's own words, else a few of ours."""
+    told = _beats(request.subject or request.synopsis)
     words_left = request.duration_s * WORDS_PER_S * 0.72
     per_scene = max(1, budget // len(scenes))
+    if len(told) > 1 and language == "en":
+        wanted = _story_lines(told, len(scenes), per_scene)
+    else:
+        wanted = _stock_lines(scenes, request, per_scene, language, rng)
     narrated: list[Scene] = []
-    for index, scene in enumerate(scenes):
-        first, last = index == 0, index == len(scenes) - 1
-        lines = [_opening(request, language) if first else rng.choice(spoken.times[scene.tod])]
-        if not first and scene.prompt != scenes[index - 1].prompt and language == "en":
-            lines[0] = _sentence(scene.prompt)
-        lines += [middles[(index * per_scene + extra) % len(middles)] for extra in range(per_scene - 1)]
-        if last and not (first and len(lines) == 1):
-            lines[-1] = rng.choice(spoken.closings)
+    for index, (scene, lines) in enumerate(zip(scenes, wanted, strict=True)):
+        # What an early scene leaves unsaid, a later one may say; the first must not take it all.
         allowance = words_left / (len(scenes) - index)
-        # Every other shot is left to music and picture.
-        kept = [
-            line if position % 2 == 0 or (last and position == len(lines) - 1) else ""
-            for position, line in enumerate(lines)
-        ]
-        kept = _within(kept, allowance)
+        if index == 0:
+            lines[0] = _fitting([lines[0], *_clauses(told[0])], allowance)
+        kept = _within(lines, allowance)
         words_left -= sum(len(line.split()) for line in kept)
         narrated.append(scene.model_copy(update={"narration": kept}))
     return narrated
+
+
+def _story_lines(told: list[str], scenes: int, per_scene: int) -> list[list[str]]:
+    """Each beat is told once, where it begins; a scene with more beats than shots tells several over one shot."""
+    wanted = []
+    before: list[str] = []
+    for beats in _dealt(told, scenes):
+        new = beats if beats != before else []
+        shots = _dealt(new, per_scene) if len(new) > per_scene else [[beat] for beat in new]
+        wanted.append([" ".join(map(_sentence, shot)) for shot in shots] + [""] * (per_scene - len(shots)))
+        before = beats
+    return wanted
+
+
+def _stock_lines(
+    scenes: list[Scene], request: FilmRequest, per_scene: int, language: str, rng: random.Random
+) -> list[list[str]]:
+    """The subject first, a closing last, in between at most one line a scene; none is said twice."""
+    spoken = phrases(language)
+    unsaid = [*rng.sample(spoken.middles, len(spoken.middles))]
+    lights = {time: rng.sample(lines, len(lines)) for time, lines in spoken.times.items()}
+    wanted = []
+    for index, scene in enumerate(scenes):
+        pool = lights[scene.tod] or unsaid
+        line = _opening(request, language) if index == 0 else pool.pop() if pool else ""
+        wanted.append([line] + [""] * (per_scene - 1))
+    if len(scenes) > 1 or per_scene > 1:
+        wanted[-1][-1] = rng.choice(spoken.closings)
+    return wanted
+
+
+def _fitting(candidates: list[str], words: float) -> str:
+    """The first that can be said in time, else the beginning of the last: a film does not open in silence."""
+    for line in candidates:
+        if len(line.split()) <= words + 1:
+            return line
+    return _sentence(" ".join(candidates[-1].split()[: max(1, int(words) + 1)]).rstrip(".,;:"))
+
+
+def _clauses(beat: str) -> list[str]:
+    """The beat as a sentence, then without its last clause, and so on."""
+    parts = beat.split(", ")
+    return [_sentence(", ".join(parts[:size])) for size in range(len(parts), 0, -1)]
 
 
 def _within(lines: list[str], words: float) -> list[str]:
@@ -137,7 +175,7 @@ def _within(lines: list[str], words: float) -> list[str]:
 
 
 def _opening(request: FilmRequest, language: str) -> str:
-    subject = _shorten(_sentences(request.subject or request.synopsis)[0]).rstrip(".!?")
+    subject = _shorten(_beats(request.subject or request.synopsis)[0]).rstrip(".!?")
     if language != "en" and request.language.split("-")[0] == language:
         return phrases(language).about.format(subject=subject)
     # "about X" tells that X is a noun phrase; anything else is told as it was written.
@@ -146,9 +184,23 @@ def _opening(request: FilmRequest, language: str) -> str:
     return _sentence(subject)
 
 
-def _sentences(text: str) -> list[str]:
-    found = [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
-    return found[:_MAX_SCENES] or [text.strip() or "A quiet place"]
+def _beats(text: str) -> list[str]:
+    """The steps of the story as they are written: sentences, and what semicolons and line ends part."""
+    found = (part.strip(" \t;") for part in re.split(r"(?<=[.!?])\s+|;|\n+", text))
+    return [part for part in found if re.search(r"\w", part)] or [text.strip() or "A quiet place"]
+
+
+def _dealt(beats: list[str], count: int) -> list[list[str]]:
+    """The beats in `count` groups, in order: several in one when there are more of them, else one in several."""
+    size = len(beats)
+    return [
+        beats[index * size // count : max(index * size // count + 1, (index + 1) * size // count)]
+        for index in range(count)
+    ]
+
+
+def _ended(beat: str) -> str:
+    return beat if beat.endswith((".", "!", "?", "…")) else f"{beat}."
 
 
 def _shorten(text: str, words: int = 28) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from committee.schema import ChatRequest, Delta, Done, MemberHealth
 from orchestrator.films.narration import PHRASES, phrases
-from orchestrator.films.plan import TIMES_OF_DAY
+from orchestrator.films.plan import TIMES_OF_DAY, Plan
 from orchestrator.films.planner import WORDS_PER_S, MemberPlanner, plan_by_rules
 from tools.film import FilmRequest
 
@@ -114,3 +114,45 @@ def test_narration_is_told_in_its_language_and_fits(language: str) -> None:  # C
 
 def test_a_language_without_phrases_is_told_in_english_and_recorded() -> None:
     assert plan_by_rules(request("a film about whales", language="fi")).language == "en"
+
+
+def told(plan: Plan) -> str:
+    return " ".join(scene.prompt for scene in plan.scenes)
+
+
+def lines(plan: Plan) -> list[str]:
+    return [line for scene in plan.scenes for line in scene.narration if line]
+
+
+@pytest.mark.parametrize("seconds", [4, 12, 20, 60, 300])
+def test_no_beat_of_the_story_is_lost(seconds: int) -> None:
+    words = f"a boy finds a key. He opens a door; behind it is the sea\nA ship waits. {seconds} seconds, 480p"
+    plan = plan_by_rules(request(words))
+    beats = ["boy finds a key", "He opens a door", "ehind it is the sea", "A ship waits"]
+    positions = [told(plan).find(beat) for beat in beats]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+
+
+def test_a_story_is_narrated_in_its_own_words() -> None:
+    plan = plan_by_rules(request("a boy finds a key. He opens a door. Behind it is the sea. 12 seconds, 480p"))
+    assert lines(plan) == ["A boy finds a key.", "He opens a door.", "Behind it is the sea."]
+
+
+def test_a_scene_of_several_beats_tells_them_all() -> None:
+    story = ". ".join(f"The {thing} falls" for thing in ("vase", "cup", "plate", "jug", "bowl", "pan", "pot", "lid"))
+    plan = plan_by_rules(request(story, duration=25))
+    assert all(f"The {thing} falls" in " ".join(lines(plan)) for thing in ("vase", "jug", "lid"))
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 5, 8, 20, 60, 600])
+@pytest.mark.parametrize(
+    "words",
+    ["a film about whales", "a cat", "a detective, who has not slept for three days because of a case that will not let"
+     " him go, walks through the rain to a diner, where nobody has ever seen the man in the photograph he shows them"],
+)  # fmt: skip
+def test_stock_lines_are_few_and_never_repeated(words: str, seconds: int) -> None:
+    plan = plan_by_rules(request(words, duration=seconds))
+    assert plan.scenes[0].narration[0]
+    assert len(lines(plan)) == len(set(lines(plan)))
+    assert len(lines(plan)) <= len(plan.scenes) + 2
