@@ -145,6 +145,7 @@ class MemberConfig:
 class MemberHealth:
     """How a member is. `note` is for a human: what is unusual, and what to do about it.
 
+    A stand-in answers, but the server it stands for is not `reachable`, and whether that has `loaded` is not known.
     `context_length` and `size_vram` are what the server really loaded (tokens, bytes), None when unknown.
     """
 

@@ -96,7 +96,7 @@ class OfflineMember:
     async def health(self) -> MemberHealth:
         return MemberHealth(
             name=self.name, kind="offline", base_url=None, configured_model=self._configured, model=self.model,
-            reachable=True, loaded=True, note=self._note, stand_in=True,
+            reachable=False, note=self._note, stand_in=True,
         )  # fmt: skip
 
     async def warm(self) -> None:

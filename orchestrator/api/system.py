@@ -2,7 +2,7 @@
 
 GET /v1/models, /v1/models/{id}    {"object": "list", "data": [{"id", "object", "created", "owned_by", ...}]}
 GET /health                        {"status": "ok"}: the process answers
-GET /healthz                       see `_health`; 503 when the database does not answer
+GET /healthz                       see `System.health`; 503 when the database does not answer
 GET /capabilities.json             {"openai_compat", "endpoints", "tools", "versions", "config_hash"}
 GET /debug                         the members asked right now (admin)
 """
@@ -100,7 +100,11 @@ class System:
         await self._members.aclose()
 
     async def health(self) -> tuple[int, dict[str, Any]]:
-        """Status and body of /healthz, within 100 ms whatever hangs."""
+        """Status and body of /healthz, within 100 ms whatever hangs.
+
+        `ok` is the database's: the server takes requests. `degraded` means that a connected member does not answer;
+        a stand-in is `stand_in` and not `reachable`, which is a known state and degrades nothing.
+        """
         (_, db_ok), (members, _) = await asyncio.gather(self._db.look(_LOOK_S), self._members.look(_LOOK_S))
         views = [_member_view(member) for member in members or ()]
         real = [view for view in views if not view["stand_in"]]
@@ -150,7 +154,10 @@ class System:
         }
 
     async def debug(self) -> dict[str, Any]:
-        """Every member asked now, and the first two under the names that older tools look for."""
+        """Every member asked now, and the first two under the names that older tools look for.
+
+        `…_ok` is for the model server; while rules stand in for it this is false, and `…_detail` says so.
+        """
         members = [_member_view(member) for member in await self._turns.committee.health()]
         named = dict(zip(("qwen", "gptoss"), members, strict=False))
         body: dict[str, Any] = {f"{name}_ok": member["reachable"] for name, member in named.items()}

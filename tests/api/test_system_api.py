@@ -103,6 +103,20 @@ async def test_debug_asks_the_members(model_server: Server, ollamas: Pair) -> No
     assert body["gptoss_detail"]
 
 
+async def test_a_stand_in_is_not_taken_for_the_server_it_stands_for(server: Server) -> None:
+    _, body = await server.get("/healthz")
+    assert body["ok"] is True
+    assert body["degraded"] is False
+    assert body["parts"]["members"] == "offline"
+    for member in body["members"]:
+        assert (member["reachable"], member["loaded"], member["stand_in"]) == (False, None, True)
+        assert member["note"]
+    _, body = await server.get("/debug")
+    for name, member in zip(("qwen", "gptoss"), body["members"], strict=True):
+        assert body[f"{name}_ok"] is False
+        assert body[f"{name}_detail"] == member["note"] != ""
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "answer"),
     [("bytes=0-3", 206, b"0123"), ("bytes=-2", 206, b"89"), ("bytes=20-", 416, None), (None, 200, b"0123456789")],

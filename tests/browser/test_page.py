@@ -299,7 +299,7 @@ def test_offline_and_missing_members_are_named(page: Page, server: PageServer) -
     badge.click()
     expect(page.get_by_role("dialog")).to_contain_text("Nothing listens at 127.0.0.1:11435.")
     for member in server.health["members"]:
-        member |= {"reachable": True, "stand_in": True, "note": ""}
+        member |= {"reachable": False, "loaded": None, "stand_in": True, "note": ""}
     page.reload()
     expect(badge).to_have_text("Offline members")
     badge.click()

@@ -365,7 +365,8 @@ function readMember(value: unknown): Member {
   return {
     name: text(row["name"]),
     model: text(row["model"]),
-    ok: row["reachable"] !== false,
+    // A stand-in answers, although the server it stands for cannot be reached.
+    ok: row["reachable"] !== false || row["stand_in"] === true,
     offline: row["stand_in"] === true,
     note: text(row["note"]),
   };
