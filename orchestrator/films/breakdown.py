@@ -10,15 +10,14 @@ from orchestrator.films.plan import Plan, Scene, Shot
 from orchestrator.preview import choose_art
 from tools.seeds import derive_seed
 
-# Framing and move, shot by shot. A film opens wide and goes in; later scenes enter in other ways, so that neighbouring
-# scenes do not begin alike.
-_OPENING = (("wide", "push_in"), ("medium", "pan_right"), ("close", "drift"), ("medium", "pan_left"), ("wide", "hold"))
-_COVERAGES = (
-    (("medium", "pan_left"), ("close", "push_in"), ("wide", "drift"), ("medium", "pan_right")),
-    (("close", "drift"), ("medium", "pull_out"), ("wide", "pan_right"), ("close", "push_in")),
-    (("wide", "tilt_down"), ("medium", "push_in"), ("close", "pan_left"), ("medium", "drift")),
-)
-_CLOSING = ("wide", "pull_out")
+# Framing goes round over the film and each framing has its moves in turn, so that no two neighbours look alike.
+_FRAMINGS = ("wide", "close", "medium")
+_MOVES = {
+    "wide": ("push_in", "pan_right", "drift", "tilt_down"),
+    "close": ("drift", "push_in", "pan_left", "pan_right"),
+    "medium": ("pan_left", "tilt_up", "push_in", "drift"),
+}
+_VIEWS = {"wide": "From afar", "medium": "Nearer", "close": "Close up"}
 _LENSES = {"wide": 24, "medium": 50, "close": 85}
 _ANGLES = {"wide": "high", "medium": "eye level", "close": "low"}
 # A long breath, two shorter ones: shots of one length feel like a slide show.
@@ -68,7 +67,7 @@ def _shot(
     plan: Plan, scene: Scene, position: int, count: int, index: int, lengths: Sequence[int], *, animated: bool
 ) -> Shot:
     first, last = index == 0, index == len(lengths) - 1
-    framing, move = _CLOSING if last and index else _covered(plan.scenes.index(scene), position)
+    framing, move = _covered(index, len(lengths))
     move = move if animated else "hold"
     frames, rate = lengths[index], plan.outputs.fps
     shot_id = f"{scene.id}_SH{position + 1:02d}"
@@ -95,7 +94,7 @@ def _shot(
         start=sum(lengths[:index]),
         frames=frames,
         narration=scene.narration[position] if position < len(scene.narration) else "",
-        caption=scene.prompt[:1].upper() + scene.prompt[1:],
+        caption=_caption(plan, scene, position, framing),
         fade_in=fade if first or (position == 0 and animated) else 0,
         fade_out=fade if last or (position == count - 1 and animated) else 0,
         dsl=_dsl(scene, framing, move, float(rate), float(frames / rate), plan.style),
@@ -105,9 +104,19 @@ def _shot(
     )
 
 
-def _covered(scene: int, position: int) -> tuple[str, str]:
-    coverage = _COVERAGES[(scene - 1) % len(_COVERAGES)] if scene else _OPENING
-    return coverage[position % len(coverage)]
+def _covered(index: int, shots: int) -> tuple[str, str]:
+    """Framing and move: in turn, until a film of several shots draws back at its end."""
+    if index and index == shots - 1:
+        return "medium" if _FRAMINGS[(index - 1) % 3] == "wide" else "wide", "pull_out"
+    framing = _FRAMINGS[index % 3]
+    return framing, _MOVES[framing][index // 3 % 4]
+
+
+def _caption(plan: Plan, scene: Scene, position: int, framing: str) -> str:
+    """What is seen; where several shots have the same text, with what tells them apart."""
+    seen = scene.prompt[:1].upper() + scene.prompt[1:]
+    first = position == 0 and next(one for one in plan.scenes if one.prompt == scene.prompt) is scene
+    return seen if first else f"{_VIEWS[framing]}, {scene.tod}: {seen}"
 
 
 def _dsl(scene: Scene, framing: str, move: str, fps: float, duration_s: float, style: str) -> dict[str, object]:

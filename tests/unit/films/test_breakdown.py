@@ -1,6 +1,7 @@
 """Shots add up to the film, whatever its length and rate. C087, C095, C140-C141."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -81,3 +82,20 @@ def test_a_fade_rises_and_falls_within_its_frames() -> None:
     assert levels[:6] == sorted(levels[:6])
     assert levels[5:15] == [1.0] * 10
     assert levels[14:] == sorted(levels[14:], reverse=True)
+
+
+@pytest.mark.parametrize("duration", [8, 12, 20, 30, 60, 180])
+def test_neighbouring_shots_differ(duration: int) -> None:
+    shots = break_down(plan_by_rules(request(duration=duration)))
+    for one, next_ in pairwise(shots):
+        assert one.art["framing"] != next_.art["framing"]
+        assert one.art["move"] != next_.art["move"]
+        assert one.caption != next_.caption
+    assert [shot.art["framing"] for shot in shots] == [shot.dsl["framing"] for shot in shots]
+
+
+def test_a_short_film_of_one_subject_looks_at_it_in_every_way() -> None:
+    shots = break_down(plan_by_rules(request(duration=20)))
+    assert {shot.art["framing"] for shot in shots} == {"wide", "medium", "close"}
+    assert len({shot.caption for shot in shots}) == len(shots)
+    assert all("onarch butterflies" in shot.caption for shot in shots)
