@@ -146,7 +146,7 @@ def _rain(stage: Stage) -> LivePaint:
     """Streaks by depth, and rings where they land when the ground is hard or wet."""
     rng = stage.rng("rain")
     storm = stage.art.sky == "storm"
-    drops = [(rng.random(), rng.random(), rng.random()) for _ in range(round((260 if storm else 150) * stage.aspect))]
+    drops = [(rng.random(), rng.random(), rng.random()) for _ in range(round((210 if storm else 150) * stage.aspect))]
     lean = 0.26 if storm else 0.10
     rings = [(rng.uniform(0, stage.aspect), rng.random(), rng.random()) for _ in range(30)]
     wet = stage.art.terrain in ("city", "lake", "sea")

@@ -29,7 +29,7 @@ def water_layers(stage: Stage) -> Iterator[Layer]:
             yield from _seabed(stage)
 
 
-def _water_plate(stage: Stage, top: float, *, depth: float = 0.6, calm: float = 1.0) -> Plate:
+def _water_plate(stage: Stage, top: float, *, depth: float = 0.6, calm: float = 1.0, bottom: float = 1.08) -> Plate:
     """The surface: sky's colour far off, its own near by, crests of light, and the sun's path."""
 
     def paint(canvas: skia.Canvas) -> None:
@@ -51,7 +51,7 @@ def _water_plate(stage: Stage, top: float, *, depth: float = 0.6, calm: float = 
             canvas.drawPath(line, stage.brush.stroke(ink, thick, 0.30 if light else 0.24))
         _sun_path(canvas, stage, top)
 
-    return Plate(depth, top, 1.08, paint, sway=Sway("water", 0.0045 * calm, 5.2))
+    return Plate(depth, top, bottom, paint, sway=Sway("water", 0.0045 * calm, 5.2))
 
 
 def _sun_path(canvas: skia.Canvas, stage: Stage, top: float) -> None:
@@ -99,7 +99,7 @@ def _glitter(stage: Stage, top: float) -> LivePaint:
     return paint
 
 
-def _swell(stage: Stage, number: int, depth: float, y: float, height: float) -> Plate:
+def _swell(stage: Stage, number: int, depth: float, y: float, height: float, bottom: float = 1.08) -> Plate:
     """One long wave towards the camera with a lit crest and broken foam."""
     storm = stage.art.sky == "storm"
     height *= 2.2 if storm else 1.0
@@ -129,7 +129,7 @@ def _swell(stage: Stage, number: int, depth: float, y: float, height: float) -> 
     return Plate(
         depth,
         y - height,
-        1.08,
+        bottom,
         paint,
         sway=Sway("water", 0.006, 4.0 + number, phase=2.1 * number),
         bob=height * (0.22 if storm else 0.05) * (1 if number % 2 else -1),
@@ -174,14 +174,15 @@ def _coast(stage: Stage) -> Iterator[Layer]:
     yield ridge_plate(
         stage, "far coast", depth=0.3, base=h, height=0.06, ink="#5a6a62", haze=0.6, scale=0.5, blur=far_blur(stage)
     )
-    yield _water_plate(stage, h, depth=0.55)
+    hidden = shore + 0.10  # by the beach
+    yield _water_plate(stage, h, depth=0.55, bottom=hidden)
     yield Live(0.55, _glitter(stage, h))
     rough = stage.art.sky == "storm"
-    yield _swell(stage, 0, 0.58, h + (shore - h) * (0.30 if rough else 0.55), 0.022)
+    yield _swell(stage, 0, 0.58, h + (shore - h) * (0.30 if rough else 0.55), 0.022, hidden)
     yield _headland(stage)
     yield Live(0.6, _breakers(stage))
     if rough:
-        yield _swell(stage, 1, 0.70, h + (shore - h) * 0.66, 0.034)
+        yield _swell(stage, 1, 0.70, h + (shore - h) * 0.66, 0.034, hidden)
     yield _beach(stage, shore)
     yield Live(0.85, _surf(stage, shore))
 
@@ -266,8 +267,8 @@ def _breakers(stage: Stage) -> LivePaint:
     rng = stage.rng("breakers")
     force = 2.3 if storm else 1.0
     bursts = []
-    for _ in range(11):
-        drops = [(rng.gauss(0, 0.5), rng.uniform(0.2, 1.0), rng.uniform(0.4, 1.4)) for _ in range(22 if storm else 0)]
+    for _ in range(8):
+        drops = [(rng.gauss(0, 0.5), rng.uniform(0.2, 1.0), rng.uniform(0.4, 1.4)) for _ in range(14 if storm else 0)]
         at = foot[rng.randrange(0, len(foot) * 2 // 3)]
         bursts.append((*at, rng.uniform(0, 6.3), rng.uniform(0.9, 1.5), drops))
     foam = stage.brush.lifted(0.45)
