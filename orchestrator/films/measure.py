@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.films.loudness import SAMPLE_RATE, Meter
-from orchestrator.films.task import Report
+from orchestrator.jobs.child import Report
 
 _LOOK = 160  # pixels: the long side of the small picture that stretches and cuts are judged by
 _BLACK_LUMA = 25

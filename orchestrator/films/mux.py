@@ -10,8 +10,8 @@ from typing import Any
 import av
 import pysubs2
 
-from orchestrator.films.task import Report
 from orchestrator.films.video import timescale
+from orchestrator.jobs.child import Report
 
 _MS = Fraction(1, 1000)
 # QuickTime wants ISO 639-2 codes.

@@ -22,11 +22,11 @@ from orchestrator.artifacts import Artifact, ArtifactStore
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.films import qc, subtitles, timeline
 from orchestrator.films.breakdown import break_down
-from orchestrator.films.farm import Farm, TaskFailed
 from orchestrator.films.plan import Plan, Shot, outputs_of, shot_budget
 from orchestrator.films.planner import Planner, RulePlanner
 from orchestrator.films.store import FilmStore, ShotPart, present
 from orchestrator.jobs.context import JobContext
+from orchestrator.jobs.farm import Farm, TaskFailed
 from orchestrator.jobs.model import JobFailed, JobKind
 from orchestrator.jobs.store import canonical_hash
 from tools.film import FIDELITY, FILM_KIND, RENDERER, FilmRequest
@@ -36,6 +36,7 @@ T = TypeVar("T")
 # Part of every picture's inputs: raise it when the renderer draws differently, and nothing stale is reused.
 ENGINE_VERSION = 3
 STAGES = ("plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export")
+_CHILD = "orchestrator.films.process"
 _BOARD = (1280, 720)
 _ANIMATIC_LONG_SIDE, _ANIMATIC_FPS = 512, 12
 _SPEAK_TIMEOUT_S = 120.0
@@ -76,7 +77,7 @@ async def _make(ctx: JobContext, deps: FilmDeps) -> dict[str, Any]:
             # Before anything of the film is read, so that no other job changes it between here and the end.
             await deps.store.take(film_id, owner=ctx.job.owner, job_id=ctx.job.id)
             request = await _request_again(deps.store, film_id, ctx.job.owner)
-        async with Farm(deps.processes) as farm:
+        async with Farm(_CHILD, deps.processes) as farm:
             return await _Film(ctx, deps, farm, request, film_id, work).make()
     except TaskFailed as error:
         raise JobFailed("render_failed", str(error)) from error

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from orchestrator.films.task import Report
 from orchestrator.films.video import Pixels, encode
+from orchestrator.jobs.child import Report
 from orchestrator.preview import ShotArt, ShotRenderer, storyboard_panel
 
 _REPORT_EVERY_S = 0.25

@@ -18,7 +18,7 @@ import numpy as np
 
 from orchestrator.films.loudness import SAMPLE_RATE, Meter, Samples
 from orchestrator.films.score import Note, compose
-from orchestrator.films.task import Report
+from orchestrator.jobs.child import Report
 
 TARGET_LUFS = -16.0
 # AAC may overshoot the samples it was given; what is left up to -1.5 dBTP is for that.

@@ -10,7 +10,7 @@ from typing import Any
 
 import espeakng_loader
 
-from orchestrator.films.task import Report
+from orchestrator.jobs.child import Report
 
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000

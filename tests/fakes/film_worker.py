@@ -16,10 +16,10 @@ from typing import Any, cast
 
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
-from orchestrator.films.farm import Farm
 from orchestrator.films.pipeline import FilmDeps, film_kind
 from orchestrator.films.store import FilmStore
 from orchestrator.jobs.context import JobContext
+from orchestrator.jobs.farm import Farm
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.worker import Worker
 

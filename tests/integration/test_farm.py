@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from orchestrator.errors import StorageFull
-from orchestrator.films.farm import Farm, TaskFailed
+from orchestrator.jobs.farm import Farm, TaskFailed
 
+CHILD = "orchestrator.films.process"
 ANSWER = 'print(\'{"done": {"ok": true}}\', flush=True)'
 HANG = "time.sleep(600)"
 DIE = "sys.exit(3)"
@@ -22,7 +23,7 @@ class ScriptedFarm(Farm):
     """Its first child does `first` with a task, every later one answers."""
 
     def __init__(self, first: str, **options: Any) -> None:
-        super().__init__(1, **options)
+        super().__init__(CHILD, 1, **options)
         self._scripts = [first]
         self.pids: list[int] = []
 
@@ -69,7 +70,7 @@ async def test_no_child_outlives_a_cancelled_task() -> None:
 
 
 async def test_a_task_that_breaks_says_why_and_costs_no_child(tmp_path: Path) -> None:
-    async with Farm(1) as farm:
+    async with Farm(CHILD, 1) as farm:
         for _ in range(2):
             with pytest.raises(TaskFailed, match=r"measure: .*nothing\.mp4"):
                 await farm.run("measure", {"path": str(tmp_path / "nothing.mp4")})
@@ -79,6 +80,6 @@ async def test_a_task_that_breaks_says_why_and_costs_no_child(tmp_path: Path) ->
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 async def test_a_full_disk_is_told_from_a_broken_task(tmp_path: Path) -> None:  # R6
     silence = {"samples": 48_000, "lines": [], "music": False, "scratch": str(tmp_path / "mix")}
-    async with Farm(1) as farm:
+    async with Farm(CHILD, 1) as farm:
         with pytest.raises(StorageFull):
             await farm.run("soundtrack", {**silence, "path": "/dev/full"})

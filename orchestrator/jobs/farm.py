@@ -1,4 +1,4 @@
-"""Child processes that draw, speak, mix and measure, so that the event loop never does.
+"""Child processes that do what takes a CPU for long, so that the event loop never does.
 
 One line of JSON goes in (a task), lines of JSON come out (progress, then the result). A child is replaced when it dies
 or is killed; killing is how a task is cancelled, since a task writes only to its own temporary file.
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[dict[str, Any]], Awaitable[None]]
 _LINE_LIMIT = 1 << 24
-_MODULE = "orchestrator.films.process"
 # A child that just exited must not fail a film by itself: the machine may have been short of memory for a moment.
 _TRIES = 2
 # No task is this long without a word; a child that hangs would hold its job, and the job its worker, for ever.
@@ -40,10 +39,12 @@ class _ChildDied(Exception):
 class Farm:
     """At most `processes` children at a time, started when first needed, stopped at the end of the `async with`.
 
-    A child that says nothing for `silence_s` seconds is taken for dead.
+    `module` is what a child runs; its `main` calls `orchestrator.jobs.child.serve`. A child that says nothing for
+    `silence_s` seconds is taken for dead.
     """
 
-    def __init__(self, processes: int | None = None, *, silence_s: float = _SILENCE_S) -> None:
+    def __init__(self, module: str, processes: int | None = None, *, silence_s: float = _SILENCE_S) -> None:
+        self._module = module
         self._silence_s = silence_s
         self.processes = processes or min(os.cpu_count() or 1, 4)
         self._slots = asyncio.Semaphore(self.processes)
@@ -81,7 +82,7 @@ class Farm:
                     await self._stop(child)
                     if attempt == _TRIES:
                         raise TaskFailed(f"the process for {task} ended: {death}") from None
-                    log.warning("render process ended, trying again", extra={"task": task, "reason": str(death)})
+                    log.warning("child process ended, trying again", extra={"task": task, "reason": str(death)})
                 except BaseException:
                     await self._stop(child)
                     raise
@@ -98,7 +99,7 @@ class Farm:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            _MODULE,
+            self._module,
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
