@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -164,7 +165,10 @@ class System:
         return body | {f"{name}_detail": member["note"] for name, member in named.items()} | {"members": members}
 
     def models(self) -> list[dict[str, Any]]:
-        owners = {member.model: member.name for member in self._turns.committee.members}
+        """The committee under its ids, and each member by its model; by its name where the model tells nobody apart."""
+        members = self._turns.committee.members
+        real = Counter(member.model for member in members if not member.stand_in)
+        owners = {m.model if real[m.model] == 1 and not m.stand_in else m.name: m.name for m in members}
         return [
             {
                 "id": name,

@@ -30,6 +30,26 @@ async def test_models_lists_the_committee_first(model_server: Server) -> None:  
     assert (await model_server.get("/v1/models/gpt-oss:20b"))[1]["id"] == "gpt-oss:20b"
 
 
+async def test_models_lists_each_stand_in_under_its_own_name(server: Server) -> None:
+    _, body = await server.get("/v1/models")
+    ids = [model["id"] for model in body["data"]]
+    assert ids == ["committee-qwen3-gpt-oss", "wrapper-film-orchestrator", "committee", "qwen3", "gptoss"]
+    assert [model["owned_by"] for model in body["data"]] == ["committee"] * 3 + ["qwen3", "gptoss"]
+    for name in ids:
+        assert (await server.get(f"/v1/models/{name}"))[0] == 200
+        body = {"model": name, "messages": [{"role": "user", "content": "Hello"}]}
+        assert (await server.post("/v1/chat/completions", body))[0] == 200
+
+
+async def test_two_members_with_one_model_are_listed_by_name(start_server: StartServer) -> None:
+    async with FakeOllama("qwen3:32b") as one, FakeOllama("qwen3:32b") as other:
+        server = await start_server(ollamas=(one, other))
+        for member in server.api.turns.committee.members:
+            assert not member.stand_in
+        _, body = await server.get("/v1/models")
+    assert len({model["id"] for model in body["data"]}) == len(body["data"]) == 5
+
+
 async def test_healthz(model_server: Server) -> None:  # C008 C109
     status, body = await model_server.get("/healthz")
     assert status == 200
