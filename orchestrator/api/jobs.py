@@ -83,13 +83,16 @@ def jobs_router(
     async def listing(
         who: Who,
         status: str | None = None,
+        kind: str | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         offset: Annotated[int, Query(ge=0, le=_MAX_OFFSET)] = 0,
     ) -> dict[str, Any]:
         """The caller's jobs, latest change first, without their results."""
         if status is not None and status not in STATUSES:
             raise BadRequest(f"status must be one of {', '.join(sorted(STATUSES))}.", param="status")
-        jobs, total = await store.list(owner=who.owner, status=status, limit=limit, offset=offset)
+        if kind is not None:
+            _known(kinds, kind)
+        jobs, total = await store.list(owner=who.owner, status=status, kind=kind, limit=limit, offset=offset)
         return {"data": [_row(job) for job in jobs], "total": total}
 
     @router.get("/{job_id}")
@@ -123,16 +126,20 @@ def jobs_router(
 
 def checked_payload(kinds: Mapping[str, JobKind], kind: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The payload as its kind understands it, defaults filled in. Raises BadRequest that names the field."""
-    known = kinds.get(kind)
-    if known is None:
-        names = ", ".join(sorted(kinds)) or "none"
-        raise BadRequest(f"There is no job kind {kind[:100]!r}; there are: {names}.", code="unknown_kind", param="kind")
+    known = _known(kinds, kind)
     try:
         return known.payload.model_validate(payload).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         param = ".".join(("payload", *map(str, first["loc"])))
         raise BadRequest(f"{param}: {first['msg']}", code="invalid_payload", param=param) from None
+
+
+def _known(kinds: Mapping[str, JobKind], kind: str) -> JobKind:
+    if (known := kinds.get(kind)) is not None:
+        return known
+    names = ", ".join(sorted(kinds)) or "none"
+    raise BadRequest(f"There is no job kind {kind[:100]!r}; there are: {names}.", code="unknown_kind", param="kind")
 
 
 def _row(job: Job) -> dict[str, Any]:

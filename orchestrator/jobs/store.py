@@ -84,11 +84,11 @@ class JobStore:
         return Job.from_record(row)
 
     async def list(
-        self, *, owner: str, status: str | None = None, limit: int = 50, offset: int = 0
+        self, *, owner: str, status: str | None = None, kind: str | None = None, limit: int = 50, offset: int = 0
     ) -> tuple[Sequence[Job], int]:
         """One page, latest change first and without results, and the number of all jobs that match."""
-        rows = await self._db.fetch(_SQL["list"], owner, status, limit, offset)
-        total = await self._db.fetchval(_SQL["count"], owner, status)
+        rows = await self._db.fetch(_SQL["list"], owner, status, kind, limit, offset)
+        total = await self._db.fetchval(_SQL["count"], owner, status, kind)
         return [Job.from_record(row) for row in rows], int(total)
 
     async def cancel(self, job_id: UUID | str, *, owner: str) -> Job:

@@ -35,11 +35,12 @@ SELECT * FROM jobs WHERE id = $1
 -- name: list
 SELECT id, owner, kind, status, priority, attempt, tries, progress, stage, eta_s, payload, NULL::jsonb AS result, error,
        cancel_requested, last_seq, created_at, updated_at, execute_after, started_at, finished_at
-FROM jobs WHERE owner = $1 AND ($2::text IS NULL OR status = $2)
-ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4
+FROM jobs WHERE owner = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR kind = $3)
+ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
 
 -- name: count
-SELECT count(*) FROM jobs WHERE owner = $1 AND ($2::text IS NULL OR status = $2)
+SELECT count(*) FROM jobs
+WHERE owner = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR kind = $3)
 
 -- name: stages
 SELECT stage, input_hash, attempt, started_at, finished_at FROM job_stages WHERE job_id = $1 ORDER BY id

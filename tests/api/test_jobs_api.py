@@ -204,7 +204,11 @@ async def test_listing(site: Site) -> None:  # C070 C071 C072 C073
     status, page = await get(site, "/jobs?limit=2&offset=1")
     assert (status, page["total"], [row["id"] for row in page["data"]]) == (200, 4, [ids[3], ids[2]])
     assert (await get(site, "/jobs?status=cancelled"))[1]["total"] == 1
-    for bad in ("status=done", "limit=0", "limit=201", "offset=-1", "limit=x", "offset=99999999999999999999"):
+    other = (await post(site, {"kind": "test.steps"}))[1]["id"]
+    page = (await get(site, "/jobs?kind=test.steps"))[1]
+    assert (page["total"], [row["id"] for row in page["data"]]) == (1, [other])
+    assert (await get(site, "/jobs?kind=test.steps&status=cancelled"))[1] == {"data": [], "total": 0}
+    for bad in ("status=done", "kind=test.unknown", "limit=0", "limit=201", "offset=-1", "limit=x", "offset=99999999999999999999"):
         status, answer = await get(site, f"/jobs?{bad}")
         assert status == 400, bad
         assert answer["error"]["param"] == bad.split("=")[0]
