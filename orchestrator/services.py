@@ -123,7 +123,8 @@ def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
 
 
 def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, committee: Committee) -> dict[str, JobKind]:
-    kinds = [image_kind(artifacts)]
+    work_dir = settings.server.data_dir / "work"
+    kinds = [image_kind(artifacts, work_dir)]
     if settings.tools.film_enabled:
         planner = next(member for member in committee.members if member.name == committee.planner)
         kinds.append(
@@ -131,7 +132,7 @@ def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, commi
                 FilmDeps(
                     store=films,
                     artifacts=artifacts,
-                    work_dir=settings.server.data_dir / "work",
+                    work_dir=work_dir,
                     planner=MemberPlanner(planner),
                     processes=settings.jobs.render_processes,
                 )

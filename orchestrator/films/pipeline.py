@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from orchestrator.films.plan import Plan, Shot, outputs_of, shot_budget
 from orchestrator.films.planner import Planner, RulePlanner
 from orchestrator.films.store import FilmStore, ShotPart, present
 from orchestrator.jobs.context import JobContext
-from orchestrator.jobs.farm import Farm, TaskFailed
+from orchestrator.jobs.farm import Farm, TaskFailed, scratch_folder
 from orchestrator.jobs.model import JobFailed, JobKind
 from orchestrator.jobs.store import canonical_hash
 from tools.film import FIDELITY, FILM_KIND, RENDERER, FilmRequest
@@ -70,14 +69,12 @@ def film_kind(deps: FilmDeps) -> JobKind:
 async def _make(ctx: JobContext, deps: FilmDeps) -> dict[str, Any]:
     request = FilmRequest.model_validate(ctx.job.payload)
     film_id = request.film_id or ctx.job.id
-    work = deps.work_dir / f"{ctx.job.id}-{ctx.job.attempt}"
-    await asyncio.to_thread(_fresh_folder, work, str(ctx.job.id))
     try:
         if request.film_id is not None:
             # Before anything of the film is read, so that no other job changes it between here and the end.
             await deps.store.take(film_id, owner=ctx.job.owner, job_id=ctx.job.id)
             request = await _request_again(deps.store, film_id, ctx.job.owner)
-        async with Farm(_CHILD, deps.processes) as farm:
+        async with scratch_folder(deps.work_dir, ctx.job) as work, Farm(_CHILD, deps.processes) as farm:
             return await _Film(ctx, deps, farm, request, film_id, work).make()
     except TaskFailed as error:
         raise JobFailed("render_failed", str(error)) from error
@@ -85,15 +82,6 @@ async def _make(ctx: JobContext, deps: FilmDeps) -> dict[str, Any]:
         raise JobFailed("not_found", error.message) from error
     except Conflict as error:
         raise JobFailed(error.code, error.message) from error
-    finally:
-        await asyncio.to_thread(shutil.rmtree, work, True)
-
-
-def _fresh_folder(work: Path, job_id: str) -> None:
-    """An empty scratch folder; what earlier attempts left behind when they were killed goes."""
-    for old in work.parent.glob(f"{job_id}-*"):
-        shutil.rmtree(old, ignore_errors=True)
-    work.mkdir(parents=True)
 
 
 async def _request_again(store: FilmStore, film_id: UUID, owner: str) -> FilmRequest:

@@ -10,13 +10,16 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import StorageFull
+from orchestrator.jobs.model import Job
 
 log = logging.getLogger(__name__)
 
@@ -143,3 +146,20 @@ class Farm:
         # communicate() also closes both pipes; wait() alone would leave their transports to the garbage collector.
         with suppress(OSError):
             await asyncio.shield(child.communicate())
+
+
+@asynccontextmanager
+async def scratch_folder(work_dir: Path, job: Job) -> AsyncIterator[Path]:
+    """An empty folder of this attempt, gone at the end; what earlier attempts left when they were killed goes too."""
+    work = work_dir / f"{job.id}-{job.attempt}"
+    await asyncio.to_thread(_make_fresh, work, str(job.id))
+    try:
+        yield work
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, True)
+
+
+def _make_fresh(work: Path, job_id: str) -> None:
+    for old in work.parent.glob(f"{job_id}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    work.mkdir(parents=True)

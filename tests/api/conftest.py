@@ -83,7 +83,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             artifacts = ArtifactStore(tmp_path / "artifacts", db)
             kinds = {
                 "film.run": JobKind("film.run", FilmRequest, _nobody_works_here),
-                "image.generate": image_kind(artifacts),
+                "image.generate": image_kind(artifacts, tmp_path / "work"),
             }
             jobs = JobStore(db, kinds)
             events = JobEvents(db, jobs)
