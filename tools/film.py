@@ -14,7 +14,17 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from tools.errors import ToolRetry
 from tools.preferences import (
@@ -85,6 +95,42 @@ def _language(value: object) -> object:
     if not re.fullmatch(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*", code):
         raise ValueError(f"{value[:40]!r} is not a language; use a name or a code such as 'en' or 'de'")
     return code
+
+
+# By the library's error type; "{…}" is filled from the error's context.
+_PLAIN_WORDS = {
+    "less_than_equal": "must be at most {le:g}", "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}", "greater_than": "must be more than {gt:g}",
+    "finite_number": "must be a finite number", "literal_error": "must be {expected}",
+    "int_type": "must be a whole number", "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number", "float_type": "must be a number", "float_parsing": "must be a number",
+    "bool_type": "must be true or false", "bool_parsing": "must be true or false",
+    "string_type": "must be text", "string_too_long": "must have at most {max_length} characters",
+    "list_type": "must be a list", "too_long": "must have at most {max_length} items",
+    "dict_type": "must be an object", "model_type": "must be an object", "model_attributes_type": "must be an object",
+    "uuid_type": "must be a UUID", "uuid_parsing": "must be a UUID",
+    "extra_forbidden": "is not a known field", "missing": "is missing",
+}  # fmt: skip
+
+
+def _in_plain_words(error: ValidationError) -> ValidationError:
+    """The same problems, said to somebody who does not know the library that found them."""
+    problems = [
+        InitErrorDetails(
+            type=PydanticCustomError("film_request", _plain_message(one)),
+            loc=one["loc"],
+            input=one["input"],
+        )
+        for one in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, problems)
+
+
+def _plain_message(problem: ErrorDetails) -> str:
+    words = _PLAIN_WORDS.get(problem["type"])
+    if words is not None:
+        return words.format(**problem.get("ctx", {}))
+    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 Text = Annotated[str, BeforeValidator(_plain_text)]
@@ -165,6 +211,14 @@ class FilmRequest(BaseModel):
                 " this server accepts; ask for a shorter film, a smaller picture or a lower rate"
             )
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_plainly(cls, data: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            raise _in_plain_words(error) from None
 
 
 def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,6 +340,14 @@ class FilmArguments(BaseModel):
     motion_smoothing: bool | None = None
     seed: int | None = None
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_plainly(cls, data: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            raise _in_plain_words(error) from None
+
 
 def film_tool() -> Tool:
     return Tool(
@@ -363,6 +425,5 @@ def _explain(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False)[:5]:
         where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{where}: {message}" if where else message)
+        problems.append(f"{where}: {problem['msg']}" if where else problem["msg"])
     return "; ".join(problems)

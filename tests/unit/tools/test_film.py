@@ -166,3 +166,44 @@ def test_the_estimate_grows_with_the_film() -> None:
     large = FilmRequest.model_validate({"prompt": "whales", "duration": 180, "res": "4K", "fps": 60})
     assert estimate_s(small, processes=2) < 30
     assert 900 < estimate_s(large, processes=2) < 3600
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "message"),
+    [
+        ({"duration": "soon"}, ("duration_s",),
+         "'soon' is not a length; use e.g. 90, '90 seconds', '1m30s' or '00:01:30'"),
+        ({"duration": 7201}, ("duration_s",), "must be at most 7200"),
+        ({"duration": -5}, ("duration_s",), "must be at least 1"),
+        ({"rules": 5}, ("rules",), "must be an object"),
+        ({"rules": {"max_shots": 0}}, ("rules", "max_shots"), "must be at least 1"),
+        ({"width": "wide"}, ("width",), "must be a whole number"),
+        ({"width": 65}, (), "width: 65 must be even"),
+        ({"subtitles_enabled": "perhaps"}, ("subtitles_enabled",), "must be true or false"),
+        ({"style": 5}, ("style",), "must be text"),
+        ({"style": "x" * 201}, ("style",), "must have at most 200 characters"),
+        ({"style_refs": 5}, ("style_refs",), "must be a list"),
+        ({"quality": "sublime"}, ("quality",), "must be 'draft', 'standard' or 'high'"),
+        ({"wdth": 5}, ("wdth",), "is not a known field"),
+        ({"film_id": "x"}, ("film_id",), "must be a UUID"),
+        ({"res": "banana"}, (), "resolution: 'banana' is not a resolution; use e.g. '4K', '1080p' or '1280x720'"),
+    ],
+)  # fmt: skip
+def test_errors_are_in_plain_words(fields: dict[str, Any], where: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FilmRequest.model_validate({"prompt": "whales", **fields})
+    first = caught.value.errors()[0]
+    assert (first["loc"], first["msg"]) == (where, message)
+
+
+@pytest.mark.parametrize("payload", [5, "a film", [], None])
+def test_a_payload_that_is_no_object_is_named_so(payload: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FilmRequest.model_validate(payload)
+    assert caught.value.errors()[0]["msg"] == "must be an object"
+
+
+async def test_wrong_arguments_are_told_plainly() -> None:
+    jobs = _Jobs()
+    result = await ToolRegistry([film_tool()]).invoke("film.run", {"seed": []}, _context(jobs, "a film about whales"))
+    assert result.error == "Invalid arguments: seed: must be a whole number"
