@@ -35,24 +35,49 @@ def edit_list(
     }
 
 
-def to_otio(plan: Plan, shots: Sequence[Shot], media: dict[str, str]) -> str:
-    """An .otio document whose clips refer to their media by relative URL."""
+def to_otio(plan: Plan, shots: Sequence[Shot], media: dict[str, str], audio: str | None = None) -> str:
+    """An .otio document. `media` maps shot ids to artifact URLs, `audio` is the URL of the film's sound.
+
+    Clips refer to their media by file name, so that whoever downloads the files into one folder finds them online;
+    where each came from, and what it must hash to, is in the reference's metadata.
+    """
     rate = float(plan.outputs.fps)
-    timeline = otio.schema.Timeline(name=plan.title, global_start_time=otio.opentime.RationalTime(0, rate))
-    track = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
+    timeline = otio.schema.Timeline(
+        name=plan.title,
+        global_start_time=otio.opentime.RationalTime(0, rate),
+        metadata={
+            "film": {
+                "title": plan.title,
+                "fps": round(rate, 6),
+                "rate": "{}/{}".format(*plan.outputs.rate),
+                "resolution": f"{plan.outputs.width}x{plan.outputs.height}",
+                "frames": plan.outputs.frames,
+                "renderer": plan.renderer,
+                "fidelity": plan.fidelity,
+            }
+        },
+    )
+    pictures = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
     for shot in shots:
-        whole = otio.opentime.TimeRange(
-            otio.opentime.RationalTime(0, rate), otio.opentime.RationalTime(shot.frames, rate)
-        )
-        clip = otio.schema.Clip(
-            name=shot.id,
-            media_reference=otio.schema.ExternalReference(target_url=media[shot.id], available_range=whole),
-            source_range=whole,
-            metadata={"shot": {"seed": shot.seed, "scene": shot.scene_id, "narration": shot.narration}},
-        )
-        track.append(clip)
-    timeline.tracks.append(track)
+        told = {"seed": shot.seed, "scene": shot.scene_id, "narration": shot.narration}
+        pictures.append(_clip(shot.id, media[shot.id], shot.frames, rate, {"shot": told}))
+    timeline.tracks.append(pictures)
+    if audio is not None:
+        sound = otio.schema.Track(name="A1", kind=otio.schema.TrackKind.Audio)
+        sound.append(_clip("sound", audio, plan.outputs.frames, rate, {}))
+        timeline.tracks.append(sound)
     return str(otio.adapters.write_to_string(timeline, "otio_json"))
+
+
+def _clip(name: str, url: str, frames: int, rate: float, metadata: dict[str, Any]) -> otio.schema.Clip:
+    whole = otio.opentime.TimeRange(otio.opentime.RationalTime(0, rate), otio.opentime.RationalTime(frames, rate))
+    sha256, file_name = url.rsplit("/", 2)[-2:]
+    # An address that is relative to another artifact says nothing once the document has left the server.
+    source = f"/artifacts/{sha256}/{file_name}" if url.startswith("../") else url
+    reference = otio.schema.ExternalReference(
+        target_url=file_name, available_range=whole, metadata={"artifact": {"url": source, "sha256": sha256}}
+    )
+    return otio.schema.Clip(name=name, media_reference=reference, source_range=whole, metadata=metadata)
 
 
 def to_edl(plan: Plan, shots: Sequence[Shot]) -> str:
