@@ -71,6 +71,49 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
+_OBJECT, _WHOLE, _NUMBER, _TRUTH = (
+    "must be an object",
+    "must be a whole number",
+    "must be a number",
+    "must be true or false",
+)
+_TIME = "must be a time in ISO 8601 with its zone"
+_PLAIN = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "model_attributes_type": _OBJECT,
+    "model_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "list_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": "is too large",
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": "must be a finite number",
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+    "timezone_aware": _TIME,
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} or fewer characters",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} or fewer entries",
+}
+
+
 @dataclass(frozen=True)
 class ErrorReply:
     """An error as it goes out."""
@@ -110,11 +153,34 @@ def _retry_header(retry_after: float | None) -> dict[str, str]:
 
 def _validation_reply(error: RequestValidationError) -> ErrorReply:
     problems = error.errors()
-    first = problems[0] if problems else {"loc": (), "msg": "The request is not valid."}
+    if not problems:
+        return ErrorReply(400, "The request is not valid.", _INVALID, "invalid_request")
+    first = problems[0]
+    if first["type"] == "json_invalid":
+        return ErrorReply(400, "The body is not valid JSON.", _INVALID, "invalid_json")
     where = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
     param = ".".join(where) or None
-    message = f"{param}: {first['msg']}" if param else str(first["msg"])
-    return ErrorReply(400, message, _INVALID, "invalid_request", param)
+    if param is None and first["type"] == "missing":
+        return ErrorReply(400, "The request has no body; it must be a JSON object.", _INVALID, "invalid_request")
+    return ErrorReply(400, f"{param or 'The body'}: {plainly(first)}", _INVALID, "invalid_request", param)
+
+
+def plainly(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a field, for a reader who does not know which library found it.
+
+    problem: one of a pydantic error's `errors()`, with its context.
+    """
+    kind, context = problem["type"], problem.get("ctx") or {}
+    if kind in {"value_error", "assertion_error"}:
+        text = str(problem["msg"]).partition(", ")[2]
+    else:
+        text = _PLAIN[kind].format_map(context) if kind in _PLAIN else _as_demand(str(problem["msg"]))
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _as_demand(message: str) -> str:
+    message = message.replace("Input should", "must", 1)
+    return message[:1].lower() + message[1:]
 
 
 def _http_reply(error: HTTPException) -> ErrorReply:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from orchestrator.api.auth import Principal
+from orchestrator.api.errors import plainly
 from orchestrator.errors import NotFound, Unprocessable
 from orchestrator.films.plan import MOODS, TIMES_OF_DAY
 from orchestrator.films.store import FilmStore
@@ -145,9 +146,9 @@ def _checked_metadata(asked: dict[str, Any], present: dict[str, Any], change: ob
         wanted = {key: value for key, value in {**present, **given}.items() if key in preferences}
         checked = FilmRequest.model_validate({**asked, **wanted}).model_dump(mode="json")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         param = ".".join(map(str, first["loc"])) or "metadata"
-        raise Unprocessable(f"{param}: {first['msg']}", param=param) from None
+        raise Unprocessable(f"{param}: {plainly(first)}", param=param) from None
     except ValueError as error:
         raise Unprocessable(str(error), param="metadata") from None
     merged = removed | {key: checked[key] if key in preferences else value for key, value in given.items()}

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from orchestrator.api.auth import Principal
+from orchestrator.api.errors import plainly
 from orchestrator.errors import BadRequest
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import STATUSES, Job, JobEvent, JobKind, job_urls
@@ -130,9 +131,9 @@ def checked_payload(kinds: Mapping[str, JobKind], kind: str, payload: dict[str, 
     try:
         return known.payload.model_validate(payload).model_dump(mode="json")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         param = ".".join(("payload", *map(str, first["loc"])))
-        raise BadRequest(f"{param}: {first['msg']}", code="invalid_payload", param=param) from None
+        raise BadRequest(f"{param}: {plainly(first)}", code="invalid_payload", param=param) from None
 
 
 def _known(kinds: Mapping[str, JobKind], kind: str) -> JobKind:
