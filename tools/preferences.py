@@ -104,7 +104,7 @@ _NAMED_SIZE = re.compile(
     re.IGNORECASE,
 )
 _VERTICAL = re.compile(
-    rf"(?<![\w:])9\s?:\s?16(?![\w:])|\bvertical(?=\s+(?:{_FILM_NOUN}|format|orientation|mode))"
+    rf"(?<![\w:])9\s?:\s?16(?![\w:])|\bvertical(?=\s+(?:(?:{_FILM_ADJECTIVE}\s+)*{_FILM_NOUN}|format|orientation|mode))"
     r"|\bvertical(?=\s*[,.;]|\s*$)"
     rf"|\bportrait[\s-]+(?:mode|orientation|format)|\bportrait(?=\s+{_FILM_NOUN})|\bin\s+(?:portrait|vertical)\b",
     re.IGNORECASE,
@@ -145,7 +145,7 @@ _LANGUAGE = re.compile(
     rf"|({_LANGUAGE_NAMES})[\s-]+(?:language|narration|voice-?over|narrator))",
     re.IGNORECASE,
 )
-_SUBTITLES = r"(?:sub-?titles|captions)"
+_SUBTITLES = r"(?:sub-?titles|captions|untertiteln?|sous-titres|subtítulos)"
 _SUBTITLE_LANGUAGE = re.compile(
     rf"\b(?P<noun>{_SUBTITLES})\s*(?:(?:are\s+|is\s+)?in|:)\s*(?P<after>{_LANGUAGE_NAMES})\b"
     rf"|\b(?P<before>{_LANGUAGE_NAMES})[\s-]+{_SUBTITLES}\b",
@@ -169,9 +169,9 @@ _STYLES = (
     re.compile(r"\b([\w-]{1,40})[\s-]style\b", re.IGNORECASE),
 )
 
-_WITH = r"(?:with|add|include|and|plus|use|using)"
+_WITH = r"(?:with|mit|avec|con|add|include|and|plus|use|using)"
 _ON, _OFF = r"(?:on|yes|true|enabled|please)", r"(?:off|no|none|false|disabled)"
-_NO = r"(?:without(?:\s+any)?|with\s+no|no|disable|turn\s+off)\s+(?:the\s+)?"
+_NO = r"(?:ohne|sans|sin|without(?:\s+any)?|with\s+no|no|disable|turn\s+off)\s+(?:the\s+)?"
 _FLAGS: tuple[tuple[str, bool, re.Pattern[str]], ...] = tuple(
     (name, value, re.compile(pattern, re.IGNORECASE))
     for name, value, pattern in (
@@ -662,10 +662,10 @@ def _take_style(reader: _Reader) -> str | None:
 _GAP = "\ue000"
 _ABOUT = re.compile(
     rf"\b{_FILM_NOUN}\b[\s,{_GAP}]*(?:,|[:—-])?\s*(?:that\s+(?:shows?|follows?)|which\s+shows?|about|of|on"
-    r"|featuring|showing|depicting|following|where|in\s+which|with)\s+(.+)",
+    r"|featuring|showing|depicting|following|where|in\s+which|with)\s*(?::\s*|\s)(.+)",
     re.IGNORECASE | re.DOTALL,
 )
-_PLAIN_ABOUT = re.compile(r"\babout\s+(.+)", re.IGNORECASE | re.DOTALL)
+_PLAIN_ABOUT = re.compile(r"\babout(?:\s*:\s*|\s+)(.+)", re.IGNORECASE | re.DOTALL)
 _ASKING = re.compile(
     r"^\W*(?:(?:please|kindly|hi|hello|hey)[\s,]+)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?)?"
     r"(?:i\s+(?:want|need|would\s+like)|i'd\s+like|let'?s|make|create|generate|produce|render|shoot|film|give|show|build)\b\s*"
