@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from committee.backends.orders import ordered
 from tests.browser.conftest import Watched, wait_until_playable
 from tests.browser.page_server import BREAK, Hold, PageServer, chunk
 
@@ -343,6 +344,20 @@ def test_an_example_fills_the_composer(page: Page, server: PageServer) -> None:
     expect(page.get_by_label("Message", exact=True)).to_have_value(expected)
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("article", name="You")).to_have_text(expected)
+
+
+def test_examples_work_without_a_model(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    expect(page.locator(".welcome")).to_contain_text("Several models think")
+    for member in server.health["members"]:
+        member |= {"reachable": False, "loaded": None, "stand_in": True}
+    page.reload()
+    welcome = page.locator(".welcome")
+    expect(welcome).to_contain_text("No language model is connected")
+    expect(welcome).not_to_contain_text("Several models")
+    examples = welcome.get_by_role("button").all_inner_texts()
+    kinds = [ordered(text.strip()) for text in examples]
+    assert kinds == ["film", "picture", "film"]
 
 
 @pytest.mark.parametrize("width", [320, 390])

@@ -1,17 +1,25 @@
-import { ArrowDown, Clapperboard, Lightbulb, Scale } from "lucide-react";
+import { ArrowDown, Clapperboard, Image, Lightbulb, Scale } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Answer, Question } from "./answer";
 import { reason, session } from "./api";
 import { createConversation, loadThread, retry, send, stopAnswer, type Thread, thread } from "./chat";
 import { Composer } from "./composer";
 import { conversationHash } from "./route";
-import { chosenModel } from "./server-state";
+import { chosenModel, serverState } from "./server-state";
 import { Store, useStore } from "./store";
+import { allStandIn } from "./wire";
 
 const EXAMPLES = [
   { icon: Clapperboard, text: "Make a 20-second film about monarch butterflies. Title: Butterflies" },
   { icon: Scale, text: "Weigh up SQLite against Postgres for a job queue, and tell me where you disagree." },
   { icon: Lightbulb, text: "Explain how a committee of two models can beat the better one." },
+];
+
+// What rules can do without a language model.
+const OFFLINE_EXAMPLES = [
+  { icon: Clapperboard, text: "Make a 20-second film about monarch butterflies. Title: Butterflies" },
+  { icon: Image, text: "Draw a lighthouse at dusk" },
+  { icon: Clapperboard, text: "Make a 15-second film about a red fox in the snow. Title: First Snow" },
 ];
 
 const NOTHING = new Store<Thread>({ messages: [], loaded: true, problem: null, retryAt: 0 });
@@ -83,15 +91,23 @@ export function ConversationView({ id }: { id: string }): ReactNode {
 }
 
 function Welcome({ onPick }: { onPick: (text: string) => void }): ReactNode {
+  const { health } = useStore(serverState);
+  const offline = health !== null && allStandIn(health);
+  // Until it is known who answers, only what both can do.
+  const examples = health === null ? EXAMPLES.slice(0, 1) : offline ? OFFLINE_EXAMPLES : EXAMPLES;
   return (
     <section className="welcome">
       <h2>What shall we make?</h2>
       <p className="quiet">
-        Several models think about what you ask, compare notes, and one of them answers. Films take a few minutes and
-        keep going when you close this page.
+        {health === null
+          ? ""
+          : offline
+            ? "No language model is connected, so rules stand in: they start films and pictures, and cannot discuss. "
+            : "Several models think about what you ask, compare notes, and one of them answers. "}
+        Films take a few minutes and keep going when you close this page.
       </p>
       <ul>
-        {EXAMPLES.map(({ icon: Icon, text }) => (
+        {examples.map(({ icon: Icon, text }) => (
           <li key={text}>
             <button type="button" onClick={() => onPick(text)}>
               <Icon /> {text}

@@ -5,7 +5,10 @@ import { Store, useStore } from "./store";
 import { type Health, type Member, type Model, readHealth, readModels } from "./wire";
 
 /** How the server is, as last heard; `problem` says why nothing newer is known. */
-const serverState = new Store<{ health: Health | null; problem: string | null }>({ health: null, problem: null });
+export const serverState = new Store<{ health: Health | null; problem: string | null }>({
+  health: null,
+  problem: null,
+});
 
 /** What can be asked; the first is the committee itself. */
 export const models = new Store<readonly Model[]>([]);

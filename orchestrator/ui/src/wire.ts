@@ -360,6 +360,11 @@ export function readHealth(value: unknown): Health {
   };
 }
 
+/** Whether no member is a language model. */
+export function allStandIn(health: Health): boolean {
+  return health.members.length > 0 && health.members.every((member) => member.offline);
+}
+
 function readMember(value: unknown): Member {
   const row = fields(value);
   return {
