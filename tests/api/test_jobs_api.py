@@ -208,7 +208,15 @@ async def test_listing(site: Site) -> None:  # C070 C071 C072 C073
     page = (await get(site, "/jobs?kind=test.steps"))[1]
     assert (page["total"], [row["id"] for row in page["data"]]) == (1, [other])
     assert (await get(site, "/jobs?kind=test.steps&status=cancelled"))[1] == {"data": [], "total": 0}
-    for bad in ("status=done", "kind=test.unknown", "limit=0", "limit=201", "offset=-1", "limit=x", "offset=99999999999999999999"):
+    for bad in (
+        "status=done",
+        "kind=test.unknown",
+        "limit=0",
+        "limit=201",
+        "offset=-1",
+        "limit=x",
+        "offset=99999999999999999999",
+    ):
         status, answer = await get(site, f"/jobs?{bad}")
         assert status == 400, bad
         assert answer["error"]["param"] == bad.split("=")[0]
