@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import tempfile
 import wave
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,24 @@ def voice_names(language: str, voice: str) -> list[str]:
     return named + [f"{name}+{variant or 'f2'}" for name in languages] + languages
 
 
+def _fresh_library() -> ctypes.CDLL:
+    """A copy of its own: the library keeps phases and noise from what it said before, and a line must not depend on it.
+
+    The loader tells libraries apart by file, so a copied file starts from nothing; it may go once it is loaded.
+    """
+    with tempfile.NamedTemporaryFile(prefix="espeak-", suffix=".so") as copy:
+        copy.write(Path(espeakng_loader.get_library_path()).read_bytes())
+        copy.flush()
+        try:
+            return ctypes.CDLL(copy.name)
+        except OSError:
+            # A temporary folder that forbids programs: speech that differs by a breath is better than none.
+            return ctypes.CDLL(str(espeakng_loader.get_library_path()))
+
+
 class _Voice:
     def __init__(self, language: str, voice: str) -> None:
-        self._library = ctypes.cdll.LoadLibrary(espeakng_loader.get_library_path())
+        self._library = _fresh_library()
         data = espeakng_loader.get_data_path().encode()
         self.sample_rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT))
         if self.sample_rate <= 0:

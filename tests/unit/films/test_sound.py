@@ -27,6 +27,17 @@ def test_music_repeats_itself_only_for_the_same_seed(mood: str) -> None:  # C141
     assert all(24 <= note.pitch <= 100 for note in notes)
 
 
+def test_a_line_sounds_the_same_whatever_was_said_before(tmp_path: Path) -> None:  # C141
+    def said(text: str) -> bytes:
+        lines = [{"id": "a", "text": text}]
+        spoken = speak({"language": "en", "voice": "", "folder": str(tmp_path), "lines": lines}, quiet)
+        return Path(spoken["lines"][0]["path"]).read_bytes()
+
+    first = said("Whales.")
+    said("This is a story about something else.")
+    assert said("Whales.") == first
+
+
 def test_the_mix_meets_its_loudness(tmp_path: Path) -> None:
     lines = [{"id": "a", "text": "Nothing is in a hurry."}]
     spoken = speak({"language": "en", "voice": "", "folder": str(tmp_path), "lines": lines}, quiet)
