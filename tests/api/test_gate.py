@@ -54,7 +54,8 @@ async def test_every_route_has_a_policy(guarded: Server) -> None:  # M7
     assert without == []
 
 
-PUBLIC_PATHS = {"/", "/index.html", "/health", "/healthz", "/capabilities.json", "/api/session"}
+SYSTEM_PATHS = {"/health", "/healthz", "/capabilities.json"}
+PUBLIC_PATHS = {"/", "/index.html", "/api/session"} | SYSTEM_PATHS | {f"/v1{path}" for path in SYSTEM_PATHS}
 
 
 async def test_route_by_key_matrix(guarded: Server) -> None:  # M7
