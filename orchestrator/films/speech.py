@@ -18,6 +18,7 @@ _DONT_EXIT = 0x8000
 _UTF8 = 1
 _RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
 _WORDS_PER_MINUTE = 148
+_SEED = 1
 _VARIANTS = {"female": "f3", "male": "m3", "whisper": "whisper"}
 # espeak's own names differ from the codes that people use.
 _VOICES = {"en": "en-us", "zh": "cmn", "no": "nb", "he": "he", "pt": "pt-br"}
@@ -94,6 +95,8 @@ class _Voice:
     def say(self, text: str) -> bytes:
         """16-bit mono samples."""
         self._samples.clear()
+        # Breath and hiss are drawn by chance, and the library takes its seed from the clock.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
         encoded = text.replace("…", ".").encode("utf-8")
         if self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None) != 0:
             raise RuntimeError("espeak-ng refused the text")
