@@ -506,11 +506,11 @@ class _Film:
         report: dict[str, Any],
     ) -> dict[str, dict[str, Any]]:
         name = _file_name(plan.title)
-        # Beside each other in one folder, a timeline finds its media by name wherever the folder is moved.
-        relative = {shot.id: f"../{segments[shot.id]['sha256']}/{segments[shot.id]['name']}" for shot in shots}
+        media = {shot.id: self._url(segments[shot.id]) for shot in shots}
+        sound = self._url(post["audio"]) if post["audio"] else None
         # Sorted, because a report that comes back from the database has its keys in another order.
         texts = {
-            "otio": (timeline.to_otio(plan, shots, relative), f"{name}.otio", "application/json"),
+            "otio": (timeline.to_otio(plan, shots, media, sound), f"{name}.otio", "application/json"),
             "edl": (timeline.to_edl(plan, shots), f"{name}.edl", "text/plain"),
             "qc": (json.dumps(report, indent=1, sort_keys=True), "qc.json", "application/json"),
         }

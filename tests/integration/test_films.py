@@ -101,6 +101,7 @@ async def test_a_film_is_what_was_asked_for(studio: Studio) -> None:  # C045-C04
     assert json.loads(studio.file(result["qc"]).read_text())["ok"]
     assert "-->" in studio.file(result["subtitles"]).read_text()
     timeline = otio.adapters.read_from_string(studio.file(result["otio"]).read_text(), "otio_json")
+    assert [track.kind for track in timeline.tracks] == ["Video", "Audio"]
     assert timeline.duration().to_frames() == 144
     edl = otio.adapters.read_from_string(studio.file(result["edl"]).read_text(), "cmx_3600", rate=24)
     assert len(list(edl.find_clips())) == result["shots"]
