@@ -123,10 +123,11 @@ class _Feed:
         """The next events after `seq`, once there are any; empty when there will be none."""
         while True:
             arrived = self._arrived
-            if self._job is not None and seq < self._read_to:
+            if self._job is not None and seq < (read_to := self._read_to):
                 if self._memory and self._memory[0].seq <= seq + 1:
                     return [event for event in self._memory if event.seq > seq]
-                return await self._from_table(seq)
+                # The table may be ahead of the job that we hold; what is newer comes once the job has been read again.
+                return [event for event in await self._from_table(seq) if event.seq <= read_to]
             if self._ended:
                 return []
             await asyncio.shield(arrived)
