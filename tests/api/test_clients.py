@@ -32,7 +32,7 @@ VOID_HEADERS = {
     "x-stainless-retry-count": "0",
     "accept": "application/json",
 }
-XML_CALL = "I'll read it.\n<read_file>\n<uri>/work/a.ts</uri>\n</read_file>"
+XML_CALL = "I'll read it.\n<read_file>\n<uri>/repo/a.ts</uri>\n</read_file>"
 
 
 def void_chat(text: str, **extra: Any) -> dict[str, Any]:
@@ -69,13 +69,13 @@ async def test_void_xml_tool_call_stays_the_last_thing(model_server: Server, oll
 async def test_void_native_tool_step(model_server: Server, ollamas: Pair) -> None:
     """A call is put together from index 0 alone, then its result comes back with the whole history."""
     for ollama in ollamas:
-        ollama.plan = {"action": "call", "calls": [{"tool": "read_file", "args": {"uri": "/work/a.ts"}}]}
+        ollama.plan = {"action": "call", "calls": [{"tool": "read_file", "args": {"uri": "/repo/a.ts"}}]}
     events = await raw_stream(model_server, void_chat("Read a.ts", tools=[READ_FILE]))
     fragments = [call for delta in deltas(events) for call in delta.get("tool_calls", ()) if call["index"] == 0]
     call = {"id": fragments[0]["id"], "type": "function"}
     arguments = "".join(fragment["function"]["arguments"] for fragment in fragments)
     assert fragments[0]["function"]["name"] == "read_file"
-    assert json.loads(arguments) == {"uri": "/work/a.ts"}
+    assert json.loads(arguments) == {"uri": "/repo/a.ts"}
 
     for ollama in ollamas:
         ollama.plan = {}
