@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from committee.backends.wire import ModelServer, error_from, error_message
+from committee.backends.wire import ModelServer, error_from, error_message, sampling, tool_entry
 from committee.errors import BadAnswer, ContextTooLong, MemberError, ModelMissing, StreamCut, WrongModel
 from committee.prompts import wire_name
 from committee.schema import (
@@ -30,7 +30,6 @@ from committee.schema import (
     Message,
     Think,
     ToolCall,
-    ToolSpec,
 )
 
 log = logging.getLogger(__name__)
@@ -177,16 +176,7 @@ class OllamaMember:
         raise StreamCut("The answer ended without being finished.")
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
-        options: dict[str, Any] = {"num_ctx": self._config.num_ctx}
-        for key, value in (
-            ("temperature", request.temperature),
-            ("top_p", request.top_p),
-            ("seed", request.seed),
-            ("num_predict", request.max_tokens),
-            ("stop", list(request.stop) or None),
-        ):
-            if value is not None:
-                options[key] = value
+        options = {"num_ctx": self._config.num_ctx, **sampling(request, max_tokens="num_predict")}
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [_message(message, self._sees) for message in request.messages],
@@ -201,7 +191,7 @@ class OllamaMember:
         if request.response_schema is not None:
             body["format"] = request.response_schema
         elif request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
+            body["tools"] = [tool_entry(tool) for tool in request.tools]
         return body
 
     def _think(self, wanted: Think | None) -> bool | str | None:
@@ -431,8 +421,3 @@ def _message(message: Message, sees: bool) -> dict[str, Any]:
         if message.tool_call_id:
             entry["tool_call_id"] = message.tool_call_id
     return entry
-
-
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": wire_name(tool.name), "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}

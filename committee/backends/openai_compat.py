@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from committee.backends.ollama import family
-from committee.backends.wire import ModelServer, error_from, error_message
+from committee.backends.wire import ModelServer, error_from, error_message, sampling, tool_entry
 from committee.errors import BadAnswer, MemberError, ModelMissing, RequestRejected, StreamCut
 from committee.prompts import wire_name
 from committee.schema import (
@@ -27,7 +27,6 @@ from committee.schema import (
     MemberHealth,
     Message,
     ToolCall,
-    ToolSpec,
 )
 
 log = logging.getLogger(__name__)
@@ -161,16 +160,8 @@ class OpenAIMember:
             "messages": [_message(message) for message in _alternating(request.messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
+            **sampling(request, max_tokens="max_tokens"),
         }
-        for key, value in (
-            ("temperature", request.temperature),
-            ("top_p", request.top_p),
-            ("seed", request.seed),
-            ("max_tokens", request.max_tokens),
-            ("stop", list(request.stop) or None),
-        ):
-            if value is not None:
-                body[key] = value
         if request.response_schema is not None:
             if self._formats[0] == "json_schema":
                 schema = {"name": "answer", "schema": request.response_schema}
@@ -178,7 +169,7 @@ class OpenAIMember:
             elif self._formats[0] == "json_object":
                 body["response_format"] = {"type": "json_object"}
         elif request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
+            body["tools"] = [tool_entry(tool) for tool in request.tools]
         if self._extras and request.think is not None:
             if family(self.model).startswith("gpt-oss"):
                 body["reasoning_effort"] = "low" if request.think == "off" else request.think
@@ -377,8 +368,3 @@ def _message(message: Message) -> dict[str, Any]:
     if message.role == "tool":
         entry["tool_call_id"] = message.tool_call_id or ""
     return entry
-
-
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": wire_name(tool.name), "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}

@@ -26,7 +26,8 @@ from committee.errors import (
     RequestRejected,
     StreamCut,
 )
-from committee.schema import ChatRequest
+from committee.prompts import wire_name
+from committee.schema import ChatRequest, ToolSpec
 
 MAX_LINE_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20
@@ -287,3 +288,21 @@ def error_from(status: int, text: str) -> MemberError:
     if 300 <= status < 500:
         return RequestRejected(says)
     return MemberFailed(text or says)
+
+
+def sampling(request: ChatRequest, *, max_tokens: str) -> dict[str, Any]:
+    """What the request says of sampling, without what it leaves open; `max_tokens` is the limit's name there."""
+    options = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        max_tokens: request.max_tokens,
+        "stop": list(request.stop) or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def tool_entry(tool: ToolSpec) -> dict[str, Any]:
+    """A tool as both wires describe it."""
+    function = {"name": wire_name(tool.name), "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
