@@ -18,6 +18,7 @@ ENV UV_PROJECT_ENVIRONMENT=/app/.venv UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTEC
 COPY pyproject.toml uv.lock hatch_build.py README.md LICENSE NOTICE ./
 RUN uv sync --frozen --no-dev --no-install-project
 COPY committee/ committee/
+COPY rag/ rag/
 COPY tools/ tools/
 COPY orchestrator/ orchestrator/
 COPY --from=page /page/dist orchestrator/ui/dist

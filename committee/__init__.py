@@ -15,10 +15,12 @@ from committee.errors import (
 )
 from committee.prompts import wire_name
 from committee.schema import (
+    Account,
     ChatBackend,
     ChatRequest,
     ClientToolCalls,
     ContentDelta,
+    ContextUse,
     Delta,
     Done,
     Event,
@@ -27,9 +29,11 @@ from committee.schema import (
     MemberHealth,
     MemberUsage,
     Message,
+    Position,
     ReasoningDelta,
     StageContext,
     StageEvent,
+    TokenLogprob,
     ToolCall,
     ToolOutcome,
     ToolResults,
@@ -39,6 +43,7 @@ from committee.schema import (
 from committee.seats import CommitteeConfig
 
 __all__ = [
+    "Account",
     "ChatBackend",
     "ChatRequest",
     "ClientToolCalls",
@@ -48,6 +53,7 @@ __all__ = [
     "CommitteeUnavailable",
     "ContentDelta",
     "ContextLengthExceeded",
+    "ContextUse",
     "Delta",
     "Done",
     "Event",
@@ -58,9 +64,11 @@ __all__ = [
     "MemberStreamBroken",
     "MemberUsage",
     "Message",
+    "Position",
     "ReasoningDelta",
     "StageContext",
     "StageEvent",
+    "TokenLogprob",
     "ToolCall",
     "ToolChoiceUnsatisfied",
     "ToolOutcome",

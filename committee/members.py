@@ -64,6 +64,10 @@ class AutoMember:
     def stand_in(self) -> bool:
         return self._current.stand_in
 
+    @property
+    def window(self) -> int | None:
+        return self._current.window
+
     async def start(self) -> None:
         """Look once, and from then on in the background until a server is found."""
         if not await self.look():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-Effect: TypeAlias = Literal["read", "job", "client"]
+Effect: TypeAlias = Literal["read", "write", "job", "client"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
 Think: TypeAlias = Literal["off", "low", "medium", "high"]
 Agreement: TypeAlias = Literal["agreed", "compatible", "split", "single", "solo"]
@@ -28,7 +28,11 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the conversation; `images` are base64 without a data: prefix."""
+    """One message of the conversation; `images` are base64 without a data: prefix.
+
+    tainted: the text comes from a web page, a file, retrieval or somebody else's server. It may inform an answer; by
+    itself it cannot cause an effect.
+    """
 
     role: Role
     content: str = ""
@@ -36,20 +40,25 @@ class Message:
     tool_call_id: str | None = None
     name: str | None = None
     images: tuple[str, ...] = ()
+    tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """What the members are told about a tool.
 
-    effect: "read" is cheap and changes nothing, "job" starts or changes durable work (both members must agree),
-    "client" belongs to the caller and is handed back, never run here.
+    effect: "read" is cheap and changes nothing, "write" changes something at once, "job" starts or changes durable
+    work (for both of these all members must agree), "client" belongs to the caller and is handed back, never run here.
+    forceable: a member that says it cannot do what this tool does may be overruled. taints: its results are text that
+    others wrote.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     effect: Effect = "read"
+    forceable: bool = False
+    taints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +71,29 @@ class ToolOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """What one member holds, without its name: what the others are shown and judge."""
+
+    action: str
+    work: str = ""
+    key: str = ""
+    calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StageContext:
-    """The same facts as the stage's prompt, as data: for members that are rules rather than language models."""
+    """The same facts as the stage's prompt, as data: for members that are rules rather than language models.
+
+    stage: "probe", "cross-check", "verdict", "choose", "replan", "speak" or "solo". positions: in a cross-check the
+    member's own and then the others', in a verdict the two candidates in the order in which they are shown.
+    """
 
     stage: str
     user_text: str = ""
     tools: tuple[ToolSpec, ...] = ()
     outcomes: tuple[ToolOutcome, ...] = ()
     must_call: bool = False
+    positions: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +102,8 @@ class ChatRequest:
 
     `tools` are offered natively (the member may answer with tool calls); `response_schema` binds the answer to a JSON
     schema. Deadlines in seconds: `total_s` counts from the first byte, `first_byte_s` holds for a loaded model (a cold
-    load is told apart by the backend), `idle_s` between two reads.
+    load is told apart by the backend), `idle_s` between two reads. logprobs: how many alternatives per token (0: only
+    the chosen one), None for none.
     """
 
     messages: tuple[Message, ...]
@@ -91,6 +116,9 @@ class ChatRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: int | None = None
     total_s: float = 600.0
     first_byte_s: float = 20.0
     idle_s: float = 60.0
@@ -107,6 +135,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer with its log probability and the likeliest alternatives."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of a member's answer; the last one, and only that, carries `done`."""
 
@@ -114,6 +151,7 @@ class Delta:
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     done: Done | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +215,10 @@ class ChatBackend(Protocol):
     def stand_in(self) -> bool:
         """True when this is no language model; a stand-in keeps silent as soon as a real member is there."""
 
+    @property
+    def window(self) -> int | None:
+        """Tokens that a request and its answer may have together; None when there is no limit to mind."""
+
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer; the last delta has `done`. Raises MemberError. Closing the iterator stops the server's work."""
 
@@ -197,9 +239,11 @@ Act: TypeAlias = Callable[[Sequence[ToolCall]], Awaitable[Sequence[ToolOutcome]]
 class Turn:
     """One turn of a conversation to deliberate on.
 
-    mode: "auto", or "solo:<member>" for one member alone. tool_choice: "auto", "none", "required" or a tool's name.
-    act: runs server tools; None hands every agreed call back to the caller. It must be safe to cancel (the caller
-    shields what has to finish).
+    mode: "auto", "deep" (always cross-check), or "solo:<member>" for one member alone. tool_choice: "auto", "none",
+    "required" or a tool's name. n: how many answers are to be written from the one decision (1 to 4). confirmed: calls
+    that an earlier turn held and that the user has now confirmed; they run first, exactly as they are. act: runs
+    server tools; None hands every agreed call back to the caller. It must be safe to cancel (the caller shields what
+    has to finish).
     """
 
     messages: Sequence[Message]
@@ -214,6 +258,11 @@ class Turn:
     parallel_tool_calls: bool = True
     response_schema: Mapping[str, Any] | None = None
     effort: Think | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: int | None = None
+    n: int = 1
+    confirmed: tuple[ToolCall, ...] = ()
     act: Act | None = None
 
 
@@ -247,9 +296,11 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ContentDelta:
-    """A piece of the answer, as it comes from the speaker."""
+    """A piece of the answer, as it comes from the speaker. `index` tells several answers apart (Turn.n)."""
 
     text: str
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +315,38 @@ class ClientToolCalls:
     """Calls for the caller to run; the turn ends with finish_reason "tool_calls"."""
 
     calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """How the conversation met the members' windows.
+
+    fit: "whole" (every member read all of it), "routed" (only members that can read all of it were asked) or "packed"
+    (members read a packed version). detail: in words, for a human; empty for "whole".
+    """
+
+    fit: Literal["whole", "routed", "packed"] = "whole"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How the answer came about: who agreed, who dissented, what decided, who spoke and why.
+
+    mode: "auto", "deep" or "solo". route: why one member answered alone, empty for a committee. decided_by:
+    "agreement", "evidence", "cross-check", "verdicts", "third sample", "planner" or "" when there was nothing to
+    decide. dissent: what each member held that the decision does not, in a few words. held: calls that wait for the
+    user's confirmation.
+    """
+
+    mode: str = "auto"
+    route: str = ""
+    decided_by: str = ""
+    agreed: tuple[str, ...] = ()
+    dissent: Mapping[str, str] = field(default_factory=dict)
+    spoke_because: str = ""
+    context: ContextUse = ContextUse()
+    held: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +365,7 @@ class Finished:
     members: dict[str, str]
     model: str = ""
     causes: dict[str, str] = field(default_factory=dict)
+    account: Account = Account()
 
 
 Event: TypeAlias = StageEvent | ReasoningDelta | ContentDelta | ToolResults | ClientToolCalls | Finished

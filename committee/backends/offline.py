@@ -64,6 +64,7 @@ class OfflineMember:
     """Implements the `ChatBackend` port with rules. Deterministic: the same request gives the same answer."""
 
     stand_in = True
+    window: int | None = None
 
     def __init__(self, name: str, *, model: str = "offline-rules", configured_model: str = "", note: str = "") -> None:
         self.name = name

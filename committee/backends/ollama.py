@@ -84,6 +84,10 @@ class OllamaMember:
         # A top-level field of every request; inside `options` Ollama ignores it.
         self._keep_alive = _duration(config.keep_alive)
 
+    @property
+    def window(self) -> int | None:
+        return self._config.num_ctx
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         self._in_flight += 1
         try:

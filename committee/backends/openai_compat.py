@@ -80,6 +80,7 @@ class OpenAIMember:
     """Implements the `ChatBackend` port on one OpenAI-compatible server."""
 
     stand_in = False
+    window: int | None = None
 
     def __init__(self, config: MemberConfig) -> None:
         self.name = config.name
