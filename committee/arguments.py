@@ -65,23 +65,32 @@ def merge(
     """Two versions of one call, field by field. `first` (the planner's) wins where they differ.
 
     A field that only one of them names is kept, so nothing can appear that neither proposed. Returns the arguments and
-    the names of the fields on which they differ. Free text that differs only in wording is no difference worth naming:
-    both restate the same request, and the first is used.
+    the names of the fields on which they differ.
     """
-    merged = {**second, **first}
+    return {**second, **first}, differing(tool, first, second)
+
+
+def differing(
+    tool: ToolSpec, first: Mapping[str, Any], second: Mapping[str, Any], *, wording: bool = False
+) -> tuple[str, ...]:
+    """The fields that both versions of a call name, with different values, sorted.
+
+    Free text that differs only in wording is no difference worth naming, because both restate the same request;
+    `wording` names it all the same (a command or a file's content means every letter).
+    """
     left, right = comparable(tool, first), comparable(tool, second)
-    differing = tuple(
+    return tuple(
         sorted(
             name
             for name in left.keys() & right.keys()
-            if left[name] != right[name] and not _free_text(left[name], right[name])
+            if left[name] != right[name] and (wording or not (is_free_text(left[name]) and is_free_text(right[name])))
         )
     )
-    return merged, differing
 
 
-def _free_text(left: Any, right: Any) -> bool:
-    return isinstance(left, str) and isinstance(right, str) and min(left.count(" "), right.count(" ")) >= 2
+def is_free_text(value: Any) -> bool:
+    """Whether this is a phrase rather than a name, a number or a word."""
+    return isinstance(value, str) and value.count(" ") >= 2
 
 
 def _normal(value: Any) -> Any:

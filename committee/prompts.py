@@ -32,7 +32,8 @@ Answer with one JSON object, fields in this order:
 "action": "answer" (reply in words), "call" (the server should act first), "clarify" (something essential is missing) \
 or "decline"
 "decline_kind": "policy", "capability", or "" when you do not decline
-"calls": list of {"tool", "args", "purpose"}; empty unless action is "call"
+"calls": list of {"tool", "args", "purpose", "depends_on"}; empty unless action is "call"; "depends_on": positions \
+(from 0) of calls in this list that have to be done first, usually []
 "key": the shortest exact answer (a number with unit, yes/no, an option letter, a name), or "" if there is none
 "points": up to 7 short facts or steps that the reply must contain
 "risks": up to 3 things that may be wrong

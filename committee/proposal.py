@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
 import json_repair
@@ -40,11 +40,12 @@ _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class ProposedCall:
-    """A call as one member wants it; `tool` is the ToolSpec's name."""
+    """A call as one member wants it; `tool` is the ToolSpec's name, `depends_on` are positions in the same list."""
 
     tool: str
     args: dict[str, Any]
     purpose: str = ""
+    depends_on: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def schema(tools: Sequence[ToolSpec], *, must_call: bool = False) -> dict[str, A
             "tool": {"type": "string", "enum": names} if names else {"type": "string"},
             "args": {"type": "object"},
             "purpose": {"type": "string"},
+            "depends_on": {"type": "array", "items": {"type": "integer"}, "maxItems": MAX_CALLS},
         },
         "required": ["tool", "args", "purpose"],
     }
@@ -215,12 +217,15 @@ def _plain(value: Any, depth: int = 0) -> bool:
 def checked_calls(
     entries: Sequence[Any], tools: Sequence[ToolSpec]
 ) -> tuple[tuple[ProposedCall, ...], tuple[str, ...]]:
-    """The calls of known tools with plain arguments among `entries` ({"tool", "args", "purpose"}), and why the others
-    are not among them."""
+    """The calls of known tools with plain arguments among `entries`, and why the others are not among them.
+
+    An entry is {"tool", "args", "purpose", "depends_on"}, of which the last two may be missing.
+    """
     known = {alias: tool for tool in tools for alias in (wire_name(tool.name), tool.name)}
     calls: list[ProposedCall] = []
     refused: list[str] = []
-    for entry in entries:
+    kept: dict[int, int] = {}  # what is refused shifts the positions of the rest
+    for position, entry in enumerate(entries):
         name = entry.get("tool") if isinstance(entry, dict) else None
         tool = known.get(name) if isinstance(name, str) else None
         args = entry.get("args", {}) if isinstance(entry, dict) else None
@@ -229,8 +234,19 @@ def checked_calls(
         elif not isinstance(args, dict) or not _plain(args):
             refused.append(f"arguments of {tool.name} are not a plain object")
         else:
-            calls.append(ProposedCall(tool.name, _clean(args), _line(entry.get("purpose"), _LINE_CHARS)))
-    return tuple(calls), tuple(refused)
+            kept[position] = len(calls)
+            purpose = _line(entry.get("purpose"), _LINE_CHARS)
+            calls.append(ProposedCall(tool.name, _clean(args), purpose, _positions(entry.get("depends_on"))))
+    moved = (
+        replace(call, depends_on=tuple(sorted({kept[n] for n in call.depends_on if n in kept} - {index})))
+        for index, call in enumerate(calls)
+    )
+    return tuple(moved), tuple(refused)
+
+
+def _positions(value: Any) -> tuple[int, ...]:
+    listed = value[:MAX_CALLS] if isinstance(value, list) else []
+    return tuple(number for number in listed if isinstance(number, int) and not isinstance(number, bool))
 
 
 def _clean(value: Any) -> Any:
