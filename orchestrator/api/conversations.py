@@ -35,14 +35,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from committee import Message as ModelMessage
+from orchestrator.api.answering import Pacing, caller_of, stream_turn
 from orchestrator.api.auth import SESSION_COOKIE, Authenticator, Principal, principal_of
-from orchestrator.api.chat import Answer, Pacing, caller_of, stream_turn
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.api.sessions import SESSION_LIFETIME
 from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
+from orchestrator.chat.dialect import Answer
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import COMMITTEE_MODEL, Narrator, RunningTurn, Turns
-from orchestrator.chat.wire import Head, committee_of
+from orchestrator.chat.wire import ChunkWriter, Head, committee_of
 from orchestrator.errors import NotFound, OrchestratorError
 
 log = logging.getLogger(__name__)
@@ -174,8 +175,8 @@ class _AnswerResponse(Response):
                     saving.append(asyncio.create_task(self._save(turn, answer)))
                 await asyncio.shield(saving[0])
 
-            stream, head = EventStream(send), Head(self._said.model)
-            work = stream_turn(turn, head, Narrator("full"), stream, answer, self._pacing, before_end=save)
+            writer, stream = ChunkWriter(Head(self._said.model), include_usage=True), EventStream(send)
+            work = stream_turn(turn, writer, Narrator("full"), stream, answer, self._pacing, before_end=save)
             try:
                 await unless_gone(work, receive)
             finally:

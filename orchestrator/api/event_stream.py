@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.types import Receive, Send
@@ -24,11 +24,20 @@ class EventStream:
     """An SSE response that opens a moment late and speaks up when it has been silent.
 
     What is written with `hold` waits up to 20 ms before the response begins: a failure within that time can still
-    become a proper status code. After ten seconds of silence a comment keeps proxies and clients from giving up.
+    become a proper status code. After ten seconds of silence what `keep_alive` gives, a comment by default, keeps
+    proxies and clients from giving up.
     """
 
-    def __init__(self, send: Send, *, keep_alive_s: float = KEEP_ALIVE_S, hold_s: float = HOLD_S) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        keep_alive: Callable[[], bytes] = lambda: KEEP_ALIVE,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        hold_s: float = HOLD_S,
+    ) -> None:
         self._send = send
+        self._keep_alive = keep_alive
         self._keep_alive_s = keep_alive_s
         self._hold_s = hold_s
         self._held: list[bytes] = []
@@ -77,6 +86,9 @@ class EventStream:
             self._last_write = self._loop.time()
             self._watch_silence(self._keep_alive_s)
 
+    async def _speak_up(self) -> None:
+        await self.write(self._keep_alive())  # asked for only now: such events may be numbered
+
     def _run(self, action: Any) -> None:
         self._timed = self._loop.create_task(action())
 
@@ -89,7 +101,7 @@ class EventStream:
         """One timer per stream, moved on lazily: nothing is done per chunk."""
         silent_s = self._loop.time() - self._last_write
         if silent_s >= self._keep_alive_s:
-            self._run(lambda: self.write(KEEP_ALIVE))
+            self._run(self._speak_up)
             silent_s = 0.0
         self._watch_silence(self._keep_alive_s - silent_s)
 

@@ -11,9 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from committee import Committee
 from orchestrator.api import errors
+from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
-from orchestrator.api.chat import PATHS, ChatCompletions, Pacing
+from orchestrator.api.chat import PATHS, chat_completion
 from orchestrator.api.conversations import conversations_router, session_router
 from orchestrator.api.gate import Gate
 from orchestrator.api.jobs import jobs_router
@@ -83,7 +84,7 @@ def create_api(
     routes.include_router(artifacts_router(artifacts))
     routes.include_router(page_router())
 
-    chat = ChatCompletions(turns, show_reasoning=settings.committee.committee_show_reasoning, pacing=pacing)
+    chat = Answering(chat_completion, turns, show_reasoning=settings.committee.committee_show_reasoning, pacing=pacing)
     app = Gate(
         _Switch(chat, routes),
         authenticator=authenticator,

@@ -48,14 +48,15 @@ class Head:
 class ChunkWriter:
     """Encodes the chunks of one streamed answer, each a complete SSE event."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, *, include_usage: bool = False) -> None:
+        self._include_usage = include_usage
         self._head = head.as_dict("chat.completion.chunk")
         prefix = b"data: " + _encode(self._head)[:-1] + b',"choices":[{"index":0,"delta":{'
         self._content = prefix + b'"content":'
         self._reasoning = prefix + b'"reasoning_content":'
         self._end = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 
-    def role(self) -> bytes:
+    def begin(self) -> bytes:
         return self._chunk({"role": "assistant", "content": ""})
 
     def content(self, text: str) -> bytes:
@@ -83,11 +84,17 @@ class ChunkWriter:
             pieces.append(self._chunk({"tool_calls": [{"index": index, "function": arguments}]}))
         return b"".join(pieces)
 
-    def finish(self, reason: str, committee: Mapping[str, Any]) -> bytes:
-        return self._chunk({}, finish_reason=reason, committee=committee)
+    def end(self, finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> bytes:
+        end = self._chunk({}, finish_reason=finished.finish_reason, committee=committee_of(finished, tool_results))
+        if self._include_usage:
+            end += self._event({**self._head, "choices": [], "usage": usage_of(finished.usage)})
+        return end
 
-    def usage(self, usage: Mapping[str, Any]) -> bytes:
-        return self._event({**self._head, "choices": [], "usage": usage})
+    def last(self) -> bytes:
+        return DONE
+
+    def keep_alive(self) -> bytes:
+        return KEEP_ALIVE
 
     def error(self, error: Mapping[str, Any]) -> bytes:
         """The last thing in a stream that breaks: nothing may follow it."""
