@@ -4,6 +4,9 @@ CommitteeError
 ├── CommitteeUnavailable     no member could answer; `causes` says why, per member
 │   └── ContextLengthExceeded    every member says that the conversation does not fit its window
 ├── ToolChoiceUnsatisfied    the members answered, and none found a call where the request demands one
+├── InvalidPack              a request to the context packer that cannot be meant
+├── NothingViable            no candidate can be packed; `gaps` says what is missing
+├── CitationMismatch         a text cites what its evidence does not list, or the other way round
 ├── MemberStreamBroken       the speaker was lost after its first word was shown; two voices are never spliced
 └── MemberError              one member could not do one thing; the committee goes on without it
     ├── MemberUnreachable    nothing answers at its address
@@ -24,7 +27,7 @@ CommitteeError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class CommitteeError(Exception):
@@ -58,6 +61,42 @@ class ContextLengthExceeded(CommitteeUnavailable):
     """The conversation is longer than the context window of every member."""
 
     code = "context_length_exceeded"
+    param = "messages"
+
+    def __init__(self, causes: Mapping[str, str], *, codes: Mapping[str, str] | None = None) -> None:
+        super().__init__(causes, codes=codes)
+        self.retry_after = None  # it will be as long the next time
+
+
+class InvalidPack(CommitteeError):
+    """The request cannot be packed."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class NothingViable(CommitteeError):
+    """None of the candidates can be packed."""
+
+    code = "nothing_viable"
+
+    def __init__(self, gaps: Sequence[str]) -> None:
+        self.gaps = tuple(gaps)
+        super().__init__(" ".join((type(self).__doc__ or "", *gaps)))
+
+
+class CitationMismatch(CommitteeError):
+    """Citations and evidence do not match."""
+
+    code = "citation_mismatch"
+
+    def __init__(self, *, unknown: Sequence[str] = (), missing: Sequence[str] = ()) -> None:
+        parts = [f"not in the evidence: {', '.join(unknown[:8])}"] if unknown else []
+        parts += [f"never cited: {', '.join(missing[:8])}"] if missing else []
+        super().__init__(f"{type(self).__doc__} {'; '.join(parts)}".strip())
 
 
 class ToolChoiceUnsatisfied(CommitteeError):

@@ -1,0 +1,97 @@
+"""How many tokens a text will be, without a tokenizer: a weight, and how much of it one token carries.
+
+The weight is the length in UTF-8. For English that is the number of characters, of which about four make a token; for
+scripts of two to four bytes a character, whose tokens are shorter, it comes close where counting characters would be
+wrong by a factor of three. What a member's server really counted corrects the ratio as the talk goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from committee.schema import Message, ToolSpec
+
+CHARS_PER_TOKEN = 4.0
+PER_MESSAGE = 4  # what a chat template puts around a message
+PER_IMAGE = 1000  # of the order of what vision models spend on a picture
+
+_LOWEST, _HIGHEST = 1.0, 6.0
+# A server with a warm prompt cache may count only what it newly read: such ratios are no news of the text.
+_CREDIBLE = 10.0
+_FEWEST_TOKENS = 200
+_WEIGHT_OF_NEWS = 0.25
+
+
+def weigh(text: str) -> int:
+    """The text's weight: its length in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def of_weight(weight: float, chars_per_token: float = CHARS_PER_TOKEN) -> int:
+    """Tokens of a text that weighs so much."""
+    return math.ceil(weight / chars_per_token)
+
+
+def estimate(text: str, chars_per_token: float = CHARS_PER_TOKEN) -> int:
+    """About how many tokens `text` is. Takes microseconds, also for megabytes."""
+    return of_weight(weigh(text), chars_per_token)
+
+
+def as_json(value: object) -> str:
+    """`value` as its shortest JSON, whatever text is in it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def weigh_message(message: Message) -> int:
+    """The weight of a message's text and tool calls; pictures and the template come on top."""
+    calls = sum(weigh(call.name) + weigh(as_json(call.arguments)) + 16 for call in message.tool_calls)
+    return weigh(message.content) + weigh(message.name or "") + calls
+
+
+def of_messages(messages: Iterable[Message], chars_per_token: float = CHARS_PER_TOKEN) -> int:
+    """About how many tokens a prompt of these messages is."""
+    weight = fixed = 0
+    for message in messages:
+        weight += weigh_message(message)
+        fixed += PER_MESSAGE + PER_IMAGE * len(message.images)
+    return of_weight(weight, chars_per_token) + fixed
+
+
+def of_tools(tools: Iterable[ToolSpec], chars_per_token: float = CHARS_PER_TOKEN) -> int:
+    """About how many tokens the declarations of these tools are."""
+    weight = sum(weigh(tool.name) + weigh(tool.description) + weigh(as_json(tool.parameters)) + 40 for tool in tools)
+    return of_weight(weight, chars_per_token)
+
+
+class Ratios:
+    """Each member's characters per token, learned from what its server counted; bounded and smoothed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, float] = {}
+
+    @property
+    def known(self) -> Mapping[str, float]:
+        """The ratios learned so far; a member that is missing has `CHARS_PER_TOKEN`."""
+        return MappingProxyType(self._known)
+
+    def of(self, member: str) -> float:
+        return self._known.get(member, CHARS_PER_TOKEN)
+
+    def learn(self, member: str, *, weight: int, tokens: int) -> None:
+        """A prompt of that weight was counted as `tokens`. Prompts too short to tell are passed over."""
+        if tokens < _FEWEST_TOKENS or weight / tokens > _CREDIBLE:
+            return
+        news = _bounded(weight / tokens)
+        self._known[member] = _bounded(self.of(member) + _WEIGHT_OF_NEWS * (news - self.of(member)))
+
+    def refused(self, member: str, *, weight: int, window: int) -> None:
+        """A prompt of that weight was refused as longer than the window: there are more tokens in it than thought."""
+        at_most = weight / max(window, 1)
+        self._known[member] = _bounded(min(self.of(member), at_most) * 0.9)
+
+
+def _bounded(ratio: float) -> float:
+    return min(max(ratio, _LOWEST), _HIGHEST)
