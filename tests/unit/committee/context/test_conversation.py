@@ -29,7 +29,8 @@ def test_a_short_talk_stays_whole() -> None:
     found = fitted(messages, {"qwen3": 8192, "gptoss": None})
     assert found.messages == tuple(messages)
     assert found.members == ("qwen3", "gptoss")
-    assert found.use.fit == "whole" and found.use.detail == ""
+    assert found.use.fit == "whole"
+    assert found.use.detail == ""
 
 
 def test_what_fits_one_window_goes_to_that_member() -> None:
@@ -38,7 +39,8 @@ def test_what_fits_one_window_goes_to_that_member() -> None:
     assert found.members == ("gptoss",)
     assert found.messages == tuple(messages)
     assert found.use.fit == "routed"
-    assert "qwen3 (4096)" in found.use.detail and "gptoss" in found.use.detail
+    assert "qwen3 (4096)" in found.use.detail
+    assert "gptoss" in found.use.detail
 
 
 def test_what_fits_nobody_is_packed_for_all() -> None:
@@ -50,8 +52,10 @@ def test_what_fits_nobody_is_packed_for_all() -> None:
     assert found.messages[0] == messages[0]
     assert found.messages[-1] == messages[-1]
     note = found.messages[1]
-    assert note.role == "user" and note.content.startswith("[Note: this conversation is longer")
-    assert "[#m2]" in note.content and "Question 0 about roses" in note.content  # what the last question is about
+    assert note.role == "user"
+    assert note.content.startswith("[Note: this conversation is longer")
+    assert "[#m2]" in note.content
+    assert "Question 0 about roses" in note.content
     assert found.messages[2:] == tuple(messages[-len(found.messages[2:]) :])
     assert "121" in found.use.detail or "122" in found.use.detail
 
@@ -59,9 +63,9 @@ def test_what_fits_nobody_is_packed_for_all() -> None:
 def test_packing_can_be_switched_off() -> None:
     with pytest.raises(ContextLengthExceeded) as caught:
         fitted(talk(60), {"qwen3": 4096, "gptoss": 6000}, pack=False)
-    assert (
-        "4096" in caught.value.message and "6000" in caught.value.message and "DEFAULT_NUM_CTX" in caught.value.message
-    )
+    assert "4096" in caught.value.message
+    assert "6000" in caught.value.message
+    assert "DEFAULT_NUM_CTX" in caught.value.message
     assert caught.value.retry_after is None
 
 
@@ -72,14 +76,16 @@ def test_a_last_message_that_fits_nobody_is_refused_by_name() -> None:
             messages, windows={"qwen3": 8192, "gptoss": 16384}, reserve=100, overhead_tokens=0, pack=True, seed=1,
             variables={"qwen3": "QWEN_NUM_CTX", "gptoss": "GPTOSS_NUM_CTX"},
         )  # fmt: skip
-    assert "raise QWEN_NUM_CTX" in caught.value.message and "raise GPTOSS_NUM_CTX" in caught.value.message
+    assert "raise QWEN_NUM_CTX" in caught.value.message
+    assert "raise GPTOSS_NUM_CTX" in caught.value.message
     assert "25" in caught.value.message  # 25 thousand tokens
 
 
 def test_rather_the_wider_member_alone_than_no_answer() -> None:
     messages = [*talk(60), Message("user", "Roses? " + "z" * 12_000)]
     found = fitted(messages, {"qwen3": 2048, "gptoss": 6000})
-    assert found.members == ("gptoss",) and found.use.fit == "packed"
+    assert found.members == ("gptoss",)
+    assert found.use.fit == "packed"
     assert found.messages[-1] == messages[-1]
 
 
@@ -95,7 +101,8 @@ def test_calls_stay_with_their_results() -> None:
     assert kept[2] == messages[1]  # the task itself
     assert kept[-2:] == tuple(messages[-2:])
     assert all(right.tool_call_id == left.tool_calls[0].id for left, right in zip(kept[3::2], kept[4::2], strict=True))
-    assert "called read_file" in kept[1].content and "since the user's last message" in kept[1].content
+    assert "called read_file" in kept[1].content
+    assert "since the user's last message" in kept[1].content
 
 
 def test_an_answer_of_any_length_leaves_three_quarters_of_the_window() -> None:
@@ -143,7 +150,7 @@ def conversations(draw: st.DrawFn) -> list[Message]:
             name = open_calls[draw(st.integers(0, len(open_calls) - 1))] if open_calls else "c?"
             messages.append(Message("tool", text, tool_call_id=name, tainted=draw(st.booleans())))
         else:
-            messages.append(Message(role, text))  # type: ignore[arg-type]
+            messages.append(Message(role, text))
     return messages
 
 
@@ -162,8 +169,7 @@ def test_whatever_is_sent_fits_and_nothing_is_lost_in_silence(
 
     try:
         found = run()
-    except ContextLengthExceeded as error:
-        assert set(error.causes) == {"qwen3", "gptoss"}
+    except ContextLengthExceeded:
         return
     assert found == run()
     for member, ratio in (("qwen3", 4.0), ("gptoss", 3.0)):
@@ -177,7 +183,8 @@ def test_whatever_is_sent_fits_and_nothing_is_lost_in_silence(
         return
     sent = list(found.messages)
     notes = [message for message in sent if message.content.startswith("[Note: ")]
-    assert len(notes) == 1 and found.use.detail
+    assert len(notes) == 1
+    assert found.use.detail
     sent.remove(notes[0])
     rest = iter(messages)
     assert all(any(message is other for other in rest) for message in sent)  # in order, unchanged
