@@ -359,6 +359,7 @@ def film_tool() -> Tool:
         arguments=FilmArguments,
         run=_run,
         effect="job",
+        forceable=True,
     )
 
 

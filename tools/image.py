@@ -31,6 +31,7 @@ def image_tool() -> Tool:
         arguments=ImageRequest,
         run=_run,
         effect="job",
+        forceable=True,
     )
 
 

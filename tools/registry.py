@@ -106,15 +106,19 @@ class Tool:
     """One thing the committee may do.
 
     `arguments` is the pydantic model that calls are validated with and whose JSON schema the members see. `effect` is
-    "read" for a tool that changes nothing and "job" for one that starts or stops durable work.
+    "read" for a tool that changes nothing, "write" for one that changes something at once and "job" for one that starts
+    or stops durable work. forceable: a member that says it cannot do this may be overruled. taints: the results hold
+    text that others wrote.
     """
 
     name: str
     description: str
     arguments: type[BaseModel]
     run: Callable[[Any, ToolContext], Awaitable[ToolResult]]
-    effect: Literal["read", "job"]
+    effect: Literal["read", "write", "job"]
     timeout_s: float = 20.0
+    forceable: bool = False
+    taints: bool = False
 
     @property
     def wire_name(self) -> str:
@@ -148,7 +152,14 @@ class ToolRegistry:
     def specs(self) -> list[ToolSpec]:
         """What the members are shown, in wire names."""
         return [
-            ToolSpec(tool.wire_name, tool.description, tool.arguments.model_json_schema(), tool.effect)
+            ToolSpec(
+                tool.wire_name,
+                tool.description,
+                tool.arguments.model_json_schema(),
+                tool.effect,
+                forceable=tool.forceable,
+                taints=tool.taints,
+            )
             for tool in self._tools.values()
         ]
 

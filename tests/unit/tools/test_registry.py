@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -137,3 +138,12 @@ def test_seeds_are_deterministic_and_told_apart() -> None:  # C140
     assert len(seeds) == 4
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert derive_seed("shot", "S1_SH01", master=1337) == 1802679315  # a change here redraws every film
+
+
+def test_the_members_learn_what_may_be_forced_and_what_taints() -> None:
+    specs = {
+        spec.name: spec
+        for spec in ToolRegistry([film_tool(), image_tool(), dataclasses.replace(echo(), taints=True)]).specs()
+    }
+    assert {name for name, spec in specs.items() if spec.forceable} == {"film_run", "image_generate"}
+    assert {name for name, spec in specs.items() if spec.taints} == {"test_echo"}
