@@ -1,6 +1,6 @@
 # Everything a newcomer types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench clean
+.PHONY: help setup run demo test check format bench clients clean
 
 BIN := .venv/bin
 
@@ -36,6 +36,10 @@ format: ## format the code
 bench: ## measure the server's own overhead against a floor
 	@scripts/setup.sh --dev
 	$(BIN)/python -m benchmarks.chat_overhead
+
+clients: ## point real coding agents and client libraries at a server (installs them under .clients)
+	@scripts/setup.sh --dev
+	@$(BIN)/python -m tests.clients
 
 clean: ## remove what setup made (not your data)
 	rm -rf .venv orchestrator/ui/dist orchestrator/ui/node_modules .mypy_cache .ruff_cache .pytest_cache
