@@ -65,7 +65,7 @@ _POLICIES = (
     _Policy.of(r"/session", PUBLIC),  # it checks the key that it is given
     _Policy.of(r"/openapi\.json", ANY_KEY),
     _Policy.of(r"/models(?:/.+)?", ANY_KEY),
-    _Policy.of(r"/chat/completions", "chat"),
+    _Policy.of(r"/(?:chat/completions|responses|messages(?:/count_tokens)?)", "chat"),
     _Policy.of(r"/conversations(?:/.*)?", "chat"),
     _Policy.of(r"/artifacts(?:/.*)?", ANY_KEY),
     _Policy.of(r"/jobs(?:/.*)?", "jobs:read", "jobs:write"),

@@ -7,8 +7,6 @@ from orchestrator.chat.schema import parse_request
 from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import ChunkWriter, Head, committee_of, completion, usage_of
 
-PATHS = frozenset({"/v1/chat/completions", "/chat/completions"})
-
 
 async def chat_completion(body: bytes) -> Asked:
     """Raises BadRequest, with `param`, for a body that is none."""

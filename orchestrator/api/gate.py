@@ -34,7 +34,7 @@ _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 # Desktop applications; no web site can have such an origin.
 _DESKTOP_SCHEMES = frozenset({"app", "tauri", "vscode-file", "vscode-webview", "capacitor"})
-_LARGE_BODIES = re.compile(r"/chat/completions|/conversations/[^/]+/messages")
+_LARGE_BODIES = re.compile(r"/chat/completions|/responses|/messages(?:/count_tokens)?|/conversations/[^/]+/messages")
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,7 +14,7 @@ from orchestrator.api import errors
 from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
-from orchestrator.api.chat import PATHS, chat_completion
+from orchestrator.api.chat import chat_completion
 from orchestrator.api.conversations import conversations_router, session_router
 from orchestrator.api.gate import Gate
 from orchestrator.api.jobs import jobs_router
@@ -23,6 +23,8 @@ from orchestrator.api.sessions import SessionStore
 from orchestrator.api.system import System, models_router, system_router
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.chat.conversations import ConversationStore
+from orchestrator.chat.dialect import Dialect
+from orchestrator.chat.responses import response
 from orchestrator.chat.turn import Turns
 from orchestrator.db.pool import Database
 from orchestrator.jobs.events import JobEvents
@@ -84,9 +86,13 @@ def create_api(
     routes.include_router(artifacts_router(artifacts))
     routes.include_router(page_router())
 
-    chat = Answering(chat_completion, turns, show_reasoning=settings.committee.committee_show_reasoning, pacing=pacing)
+    def answering(dialect: Dialect) -> Answering:
+        show = settings.committee.committee_show_reasoning
+        return Answering(dialect, turns, show_reasoning=show, pacing=pacing)
+
+    direct = {"/chat/completions": answering(chat_completion), "/responses": answering(response)}
     app = Gate(
-        _Switch(chat, routes),
+        _Switch(direct, routes),
         authenticator=authenticator,
         allowed_hosts=allowed_hosts(server),
         cors_origins=server.cors_allowed_origins,
@@ -98,10 +104,13 @@ def create_api(
 
 
 class _Switch:
-    """Chat goes straight to its route; the rest goes through FastAPI. A trailing slash makes no difference."""
+    """The dialects go straight to their routes, with and without `/v1`; the rest goes through FastAPI.
 
-    def __init__(self, chat: ASGIApp, routes: ASGIApp) -> None:
-        self._chat = chat
+    A trailing slash makes no difference.
+    """
+
+    def __init__(self, direct: Mapping[str, ASGIApp], routes: ASGIApp) -> None:
+        self._direct = {f"{prefix}{path}": app for prefix in ("", "/v1") for path, app in direct.items()}
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +118,5 @@ class _Switch:
         if len(path) > 1 and path.endswith("/"):
             path = path.rstrip("/") or "/"
             scope = {**scope, "path": path, "raw_path": path.encode()}
-        if scope["type"] == "http" and path in PATHS:
-            await self._chat(scope, receive, send)
-        else:
-            await self._routes(scope, receive, send)
+        app = self._direct.get(path, self._routes) if scope["type"] == "http" else self._routes
+        await app(scope, receive, send)

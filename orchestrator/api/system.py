@@ -131,6 +131,7 @@ class System:
     def capabilities(self) -> dict[str, Any]:
         endpoints: dict[str, Any] = {
             "chat_completions": "/v1/chat/completions",
+            "responses": "/v1/responses",
             "models": "/v1/models",
             "jobs": "/jobs",
             "conversations": "/api/conversations",

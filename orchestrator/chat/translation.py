@@ -1,0 +1,101 @@
+"""Other dialects become chat completion requests here, so that one reader checks them all.
+
+What a dialect says is put into chat's words without being decoded any further than needed; when the reader finds a
+fault in it, the fault is reported under the name that the client used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from orchestrator.chat.schema import CompletionRequest, parse_request
+from orchestrator.chat.schema import _decode as decode
+from orchestrator.errors import BadRequest
+
+__all__ = ["NULL", "ChatForm", "decode", "decode_each"]
+
+T = TypeVar("T")
+
+NULL = Raw(b"null")
+
+_MESSAGE = re.compile(r"messages\[(\d+)\](\.content)?")
+_BREATHE_EVERY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a message came from: a field of the client's request, and the one in it that holds the content."""
+
+    where: str
+    content: str
+
+
+class ChatForm:
+    """A chat completion request in the making.
+
+    fields: the client's names for chat's fields, where they differ; the longer one first where one begins another.
+    """
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self._messages: list[dict[str, Any]] = []
+        self._sources: list[_Source] = []
+        self.body: dict[str, Any] = {}
+
+    def say(self, role: str, content: Any, where: str, *, field: str = "content", **more: Any) -> None:
+        """Add a message that stands at `where` in the client's request, with its content in `field`."""
+        self._messages.append({"role": role, "content": content, **more})
+        self._sources.append(_Source(where, f"{where}.{field}" if field else where))
+
+    def call(self, call_id: str, name: str, arguments: str, where: str) -> None:
+        """Add a call of the assistant's; calls that follow each other belong to one message."""
+        if not self._messages or self._messages[-1]["role"] != "assistant":
+            self.say("assistant", None, where)
+        function = {"name": name, "arguments": arguments}
+        self._messages[-1].setdefault("tool_calls", []).append(
+            {"id": call_id, "type": "function", "function": function}
+        )
+
+    async def parse(self) -> CompletionRequest:
+        """Raises BadRequest with the client's own name as `param`."""
+        encoded: list[Raw] = []
+        for position, message in enumerate(self._messages):
+            if position % _BREATHE_EVERY == 0:
+                await asyncio.sleep(0)
+            encoded.append(Raw(msgspec.json.encode(message)))
+        try:
+            return await parse_request(msgspec.json.encode({**self.body, "messages": encoded}))
+        except BadRequest as error:
+            raise self._in_their_words(error) from None
+
+    def _in_their_words(self, error: BadRequest) -> BadRequest:
+        ours = error.param or ""
+        theirs = self._name(ours)
+        message = error.message.replace(ours, theirs, 1) if ours else error.message
+        return BadRequest(message, code=error.code, param=theirs or None)
+
+    def _name(self, param: str) -> str:
+        if found := _MESSAGE.match(param):
+            source = self._sources[int(found[1])]
+            return (source.content if found[2] else source.where) + param[found.end() :]
+        for ours, theirs in self._fields.items():
+            if param == ours or param.startswith((f"{ours}.", f"{ours}[")):
+                return theirs + param[len(ours) :]
+        return param
+
+
+async def decode_each(items: list[Raw], kind: type[T], where: str) -> list[T]:
+    """Decode a list's items one by one, so that a long list does not hold the event loop."""
+    decoded: list[T] = []
+    for position, item in enumerate(items):
+        if position % _BREATHE_EVERY == 0:
+            await asyncio.sleep(0)
+        decoded.append(decode(item, kind, f"{where}[{position}]"))
+    return decoded
