@@ -154,13 +154,17 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
+DEFAULT_NUM_CTX = 8192
+
+
 @dataclass(frozen=True, slots=True)
 class MemberConfig:
     """Who a member is and where it lives.
 
     api: "auto" looks for Ollama, then for an OpenAI-compatible server, else stands in offline. `also_try` are further
-    addresses for "auto" (one Ollama may host both members). `model_variable` and `url_variable` are named in messages
-    for humans. num_ctx is one constant for every request: another value makes Ollama load the model anew.
+    addresses for "auto" (one Ollama may host both members). The `…_variable`s are named in messages for humans.
+    num_ctx: the context size that the user has set; None: what the server has loaded, else DEFAULT_NUM_CTX. It is one
+    constant for every request: another value makes Ollama load the model anew.
     look_again_s: how often "auto" looks for a server while it stands in.
     """
 
@@ -170,10 +174,11 @@ class MemberConfig:
     api: Literal["auto", "ollama", "openai", "offline"] = "auto"
     api_key: str = field(default="", repr=False)
     also_try: tuple[str, ...] = ()
-    num_ctx: int = 8192
+    num_ctx: int | None = None
     keep_alive: str = "24h"
     model_variable: str = ""
     url_variable: str = ""
+    window_variable: str = ""
     connect_s: float = 2.0
     cold_load_s: float = 180.0
     look_again_s: float = 10.0
@@ -184,7 +189,8 @@ class MemberHealth:
     """How a member is. `note` is for a human: what is unusual, and what to do about it.
 
     A stand-in answers, but the server it stands for is not `reachable`, and whether that has `loaded` is not known.
-    `context_length` and `size_vram` are what the server really loaded (tokens, bytes), None when unknown.
+    `context_length`, `size` and `size_vram` are what the server really loaded (tokens, bytes), None when unknown; a
+    model whose `size_vram` is less than its `size` runs partly on the CPU. `window`: as the backend's.
     """
 
     name: str
@@ -196,6 +202,8 @@ class MemberHealth:
     loaded: bool | None = None
     context_length: int | None = None
     size_vram: int | None = None
+    size: int | None = None
+    window: int | None = None
     note: str = ""
     stand_in: bool = False
 

@@ -127,6 +127,11 @@ class CommitteeSettings(_Group):
     turn_timeout_s: float = Field(default=120.0, gt=0)
     cold_load_timeout_s: float = Field(default=180.0, gt=0)
 
+    @property
+    def given_num_ctx(self) -> int | None:
+        """DEFAULT_NUM_CTX where the user has set it; else a member takes over what its server has loaded."""
+        return self.default_num_ctx if "default_num_ctx" in self.model_fields_set else None
+
 
 class ToolSettings(_Group):
     """What the committee may do by itself."""

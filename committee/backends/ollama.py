@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -21,6 +21,7 @@ from committee.backends.wire import ModelServer, error_from, error_message, samp
 from committee.errors import BadAnswer, ContextTooLong, MemberError, ModelMissing, StreamCut, WrongModel
 from committee.prompts import wire_name
 from committee.schema import (
+    DEFAULT_NUM_CTX,
     ChatRequest,
     Delta,
     Done,
@@ -34,6 +35,7 @@ from committee.schema import (
 
 log = logging.getLogger(__name__)
 
+_CHECK_TIMEOUT_S = 1.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)\b", re.IGNORECASE)
 
 
@@ -79,6 +81,11 @@ class OllamaMember:
         self._family = family(config.model)
         self._thinks: bool | None = None
         self._sees = True
+        # One constant for all requests, settled once (`_fit`); the window is smaller where the server loaded less.
+        self._num_ctx = self._window = config.num_ctx or DEFAULT_NUM_CTX
+        self._fitted = False
+        self._window_note = ""
+        self._checked = False
         self._in_flight = 0
         self._heard = -math.inf  # when the last bytes of any answer came
         # A top-level field of every request; inside `options` Ollama ignores it.
@@ -86,9 +93,11 @@ class OllamaMember:
 
     @property
     def window(self) -> int | None:
-        return self._config.num_ctx
+        return self._window
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        if not self._fitted:
+            await self._fit()
         self._in_flight += 1
         try:
             try:
@@ -114,7 +123,7 @@ class OllamaMember:
         chosen = choose_model(self._config.model, installed)
         if chosen is None:
             raise ModelMissing(self._missing())
-        if chosen != self.model or self._thinks is None:
+        if chosen != self.model or not self._fitted:
             if not _same_tag(chosen, self._config.model):
                 log.warning(
                     "the configured model is not installed; another one of its family answers",
@@ -122,6 +131,7 @@ class OllamaMember:
                 )
             self.model = chosen
             await self._learn(installed.get(chosen, {}))
+            await self._fit()
 
     async def health(self) -> MemberHealth:
         try:
@@ -132,25 +142,32 @@ class OllamaMember:
         if chosen is None:
             return self._health(reachable=True, note=self._missing(), missing=True)
         loaded = next((entry for entry in running if _same_tag(str(entry.get("name")), chosen)), None)
-        context = _positive(loaded.get("context_length")) if loaded else None
-        notes = []
+        context = self._correct(loaded)
+        notes = [self._window_note] if self._window_note else []
         if not _same_tag(chosen, self._config.model):
             notes.append(f"{self._config.model} is not installed; {chosen} of the same family answers.")
-        if context is not None and context < self._config.num_ctx:
-            notes.append(f"Loaded with a context of {context} tokens; {self._config.num_ctx} are configured.")
+        if context is not None and context < self._num_ctx:
+            notes.append(f"Loaded with a context of {context} tokens; {self._num_ctx} were asked for.")
+        size, vram = (_count(loaded.get(key)) if loaded else None for key in ("size", "size_vram"))
+        if size and vram is not None and vram < size:
+            notes.append(self._spilled(vram, size))
         return self._health(
             reachable=True, model=chosen, loaded=loaded is not None, context=context,
-            vram=_positive(loaded.get("size_vram")) if loaded else None, note=" ".join(notes),
+            vram=vram, size=size, note=" ".join(notes),
         )  # fmt: skip
 
     async def warm(self) -> None:
         """Load the model, with the context size that all requests will use: another size would load it anew."""
-        options = {"num_ctx": self._config.num_ctx}
+        if not self._fitted:
+            await self._fit()
+        options = {"num_ctx": self._num_ctx}
         body = {"model": self.model, "messages": [], "stream": False, "keep_alive": self._keep_alive}
         try:
             await self._server.post("/api/chat", {**body, "options": options}, timeout_s=self._config.cold_load_s)
         except MemberError as error:
             log.warning("a model could not be loaded", extra={"member": self.name, "cause": error.message})
+        else:
+            await self._check_load()
 
     async def aclose(self) -> None:
         await self._server.aclose()
@@ -158,7 +175,7 @@ class OllamaMember:
     # -- one request ------------------------------------------------------------------------------------------------
 
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        answer = _Answer(self.model, self._config.num_ctx)
+        answer = _Answer(self.model, self._window)
         now = asyncio.get_running_loop().time
         source = self._server.lines(
             "/api/chat",
@@ -175,12 +192,14 @@ class OllamaMember:
                     yield delta
                 if done is not None:
                     await _drain(reads)
+                    if not self._checked:
+                        await self._check_load()
                     yield Delta(done=done)
                     return
         raise StreamCut("The answer ended without being finished.")
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
-        options = {"num_ctx": self._config.num_ctx, **sampling(request, max_tokens="num_predict")}
+        options = {"num_ctx": self._num_ctx, **sampling(request, max_tokens="num_predict")}
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [_message(message, self._sees) for message in request.messages],
@@ -220,13 +239,70 @@ class OllamaMember:
         in_front = self._in_flight > 1 and asyncio.get_running_loop().time() - self._heard < silence_s
         return not loaded or in_front
 
+    # -- the window -------------------------------------------------------------------------------------------------
+
+    async def _fit(self) -> None:
+        """Settle on the context size: what the user has set, else what is loaded already, else the default.
+
+        Never more than the model was made for. An outage changes nothing: the next request tries again.
+        """
+        try:
+            running = await self._running()
+        except MemberError as error:
+            log.info("a window could not be fitted", extra={"member": self.name, "cause": error.message})
+            return
+        try:
+            card = await self._server.post("/api/show", {"model": self.model})
+        except MemberError:
+            card = None
+        loaded = self._entry_of(running)
+        self._settle(_positive(loaded.get("context_length")) if loaded else None, native_context(card))
+        self._fitted = True
+
+    def _settle(self, loaded: int | None, native: int | None) -> None:
+        wanted = self._config.num_ctx or loaded or DEFAULT_NUM_CTX
+        self._num_ctx = self._window = wanted if wanted == loaded else min(wanted, native or wanted)
+        variable = self._config.window_variable or "its NUM_CTX variable"
+        if self._num_ctx < wanted:
+            self._window_note = f"The model was made for {native} tokens; {wanted} are configured."
+        elif self._config.num_ctx is None and loaded is not None and loaded < DEFAULT_NUM_CTX:
+            self._window_note = f"It was loaded with a context of only {loaded} tokens: set {variable} to change that."
+        else:
+            self._window_note = ""
+
+    def _correct(self, loaded: Mapping[str, Any] | None) -> int | None:
+        """The context really loaded. The window follows it downwards; what is sent stays the same."""
+        context = _positive(loaded.get("context_length")) if loaded else None
+        if context is not None:
+            self._window = min(self._num_ctx, context)
+        return context
+
+    async def _check_load(self) -> None:
+        """After a load: see how large a context there was room for."""
+        try:
+            running = await self._running(timeout_s=_CHECK_TIMEOUT_S)
+        except MemberError:
+            return
+        self._correct(self._entry_of(running))
+        self._checked = True
+
+    def _spilled(self, vram: int, size: int) -> str:
+        variable = self._config.window_variable or "its NUM_CTX variable"
+        return (
+            f"Only {100 * vram // size} % of it are in GPU memory (size_vram < size), so it answers slowly:"
+            f" lower {variable} (now {self._num_ctx}) or take a smaller model."
+        )
+
     # -- what the server has ----------------------------------------------------------------------------------------
 
     async def _installed(self) -> dict[str, Mapping[str, Any]]:
         return {str(entry.get("name")): entry for entry in _models(await self._server.get("/api/tags"))}
 
-    async def _running(self) -> list[Mapping[str, Any]]:
-        return _models(await self._server.get("/api/ps"))
+    async def _running(self, *, timeout_s: float = 3.0) -> list[Mapping[str, Any]]:
+        return _models(await self._server.get("/api/ps", timeout_s=timeout_s))
+
+    def _entry_of(self, running: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        return next((entry for entry in running if _same_tag(str(entry.get("name")), self.model)), None)
 
     async def _learn(self, entry: Mapping[str, Any]) -> None:
         """Family, and whether it can think and see, from the tag list or, on older servers, from the model's card."""
@@ -254,12 +330,12 @@ class OllamaMember:
 
     def _health(
         self, *, reachable: bool, model: str | None = None, loaded: bool | None = None, context: int | None = None,
-        vram: int | None = None, note: str = "", missing: bool = False,
+        vram: int | None = None, size: int | None = None, note: str = "", missing: bool = False,
     ) -> MemberHealth:  # fmt: skip
         return MemberHealth(
             name=self.name, kind="ollama", base_url=self._server.base_url, configured_model=self._config.model,
             model=None if missing else model or self.model, reachable=reachable, loaded=loaded,
-            context_length=context, size_vram=vram, note=note,
+            context_length=context, size_vram=vram, size=size, window=self._window, note=note,
         )  # fmt: skip
 
 
@@ -314,6 +390,18 @@ def _models(document: Any) -> list[Mapping[str, Any]]:
 
 def _positive(value: Any) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def native_context(card: Any) -> int | None:
+    """Tokens that a model was made for, by its card (`/api/show`)."""
+    facts = card.get("model_info") if isinstance(card, Mapping) else None
+    if not isinstance(facts, Mapping):
+        return None
+    return _positive(facts.get(f"{facts.get('general.architecture')}.context_length"))
 
 
 def _duration(text: str) -> str | int:

@@ -80,7 +80,6 @@ class OpenAIMember:
     """Implements the `ChatBackend` port on one OpenAI-compatible server."""
 
     stand_in = False
-    window: int | None = None
 
     def __init__(self, config: MemberConfig) -> None:
         self.name = config.name
@@ -94,6 +93,11 @@ class OpenAIMember:
         # How an answer is bound to a schema, and whether thinking can be switched; lowered when the server refuses.
         self._formats = ["json_schema", "json_object", "none"]
         self._extras = True
+        self._window = config.num_ctx
+
+    @property
+    def window(self) -> int | None:
+        return self._window
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         while True:
@@ -114,12 +118,17 @@ class OpenAIMember:
 
         Raises ModelMissing when there is none of these; MemberError when nothing answers.
         """
-        self.model = self._choose(await self._installed())
+        entries = await self._installed()
+        self.model = self._choose(list(entries))
+        self._fit(await self._told_window(entries[self.model]))
 
     async def health(self) -> MemberHealth:
         model, note, reachable = None, "", True
         try:
-            model = self._choose(await self._installed())
+            entries = await self._installed()
+            model = self._choose(list(entries))
+            if self._window is None:
+                self._fit(_window_in(entries[model]))
         except ModelMissing as error:
             note = error.message
         except MemberError as error:
@@ -128,7 +137,7 @@ class OpenAIMember:
             note = f"{self._config.model} is not served; {model} answers."
         return MemberHealth(
             name=self.name, kind="openai", base_url=self._server.base_url, configured_model=self._config.model,
-            model=model, reachable=reachable, note=note,
+            model=model, reachable=reachable, window=self._window, note=note,
         )  # fmt: skip
 
     async def warm(self) -> None:
@@ -192,12 +201,31 @@ class OpenAIMember:
 
     # -- what the server has ----------------------------------------------------------------------------------------
 
-    async def _installed(self) -> list[str]:
+    def _fit(self, told: int | None) -> None:
+        """Take the window that the server tells; the user's own setting can only make it smaller."""
+        sizes = [size for size in (self._config.num_ctx, told) if size is not None]
+        self._window = min(sizes, default=None)
+
+    async def _told_window(self, entry: Mapping[str, Any]) -> int | None:
+        """The window by the list of models (vLLM, gateways), else by llama.cpp's own page; None where nobody tells."""
+        if (told := _window_in(entry)) is not None or entry.get("owned_by") != "llamacpp":
+            return told
+        root = ModelServer(self._server.base_url.removesuffix("/v1"), connect_s=self._config.connect_s)
+        try:
+            page = await root.get("/props")
+        except MemberError:
+            return None
+        finally:
+            await root.aclose()
+        settings = page.get("default_generation_settings") if isinstance(page, Mapping) else None
+        return _window_in(settings) if isinstance(settings, Mapping) else None
+
+    async def _installed(self) -> dict[str, Mapping[str, Any]]:
         document = await self._server.get("/models")
         entries = document.get("data") if isinstance(document, Mapping) else None
         if not isinstance(entries, list):
             raise BadAnswer("The server does not list its models as OpenAI does.")
-        return [str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry]
+        return {str(entry["id"]): entry for entry in entries if isinstance(entry, Mapping) and "id" in entry}
 
     def _choose(self, installed: list[str]) -> str:
         wanted = self._config.model
@@ -322,6 +350,18 @@ class _ThinkTags:
         text = text.lstrip()
         self._state = "answer" if text else "gap"
         return text
+
+
+def _window_in(entry: Mapping[str, Any]) -> int | None:
+    """The window under one of the names that servers have for it. What a model was trained with is not among them:
+    llama.cpp and LM Studio often serve less."""
+    meta = entry.get("meta")
+    nested = meta.get("n_ctx") if isinstance(meta, Mapping) else None
+    for value in (entry.get("max_model_len"), entry.get("loaded_context_length"), entry.get("n_ctx"), nested):
+        if isinstance(value, int) and value > 0:
+            return value
+    value = entry.get("context_length")
+    return value if isinstance(value, int) and value > 0 else None
 
 
 async def _never() -> bool:

@@ -186,6 +186,8 @@ def _member(health: MemberHealth) -> Finding:
         facts.append("loaded" if health.loaded else "not loaded yet")
     if health.context_length:
         facts.append(f"context really loaded: {health.context_length} tokens")
+    if health.window:
+        facts.append(f"window: {health.window} tokens")
     if health.note:
         facts.append(health.note)
     return Finding(part, "warn" if health.note else "ok", "; ".join(facts))

@@ -91,6 +91,10 @@ class FakeOllama:
         self.split_utf8 = False
         self.old = False  # an older server: no capabilities in its list of tags, over-long prompts cut silently
         self.refuse_pull: set[str] = set()
+        self.native: int | None = None  # tokens that the models were made for
+        self.most_context: int | None = None  # what there is memory for: larger contexts are loaded this large
+        self.size_vram = 20 << 30  # of 20 GiB
+        self.chars_per_token = 4.0
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
@@ -173,7 +177,7 @@ class FakeOllama:
 
     async def _ps(self, _: web.Request) -> web.Response:
         running = [
-            {**self._entry(name), "context_length": context, "size_vram": 20 << 30, "expires_at": CREATED}
+            {**self._entry(name), "context_length": context, "size_vram": self.size_vram, "expires_at": CREATED}
             for name, context in self.loaded.items()
         ]
         return web.json_response({"models": running})
@@ -183,7 +187,9 @@ class FakeOllama:
         name = body.get("model", "")
         if name not in self.installed:
             return _error(404, f"model '{name}' not found")
-        return web.json_response({"capabilities": self._capabilities(name), "details": {}, "model_info": {}})
+        arch = name.partition(":")[0].replace("-", "")
+        info = {"general.architecture": arch, f"{arch}.context_length": self.native} if self.native else {}
+        return web.json_response({"capabilities": self._capabilities(name), "details": {}, "model_info": info})
 
     async def _version(self, _: web.Request) -> web.Response:
         return web.json_response({"version": "0.32.6"})
@@ -244,17 +250,24 @@ class FakeOllama:
             return _error(404, f"model '{name}' not found")
         if body.get("think") is True and "thinking" not in self._capabilities(name):
             return _error(400, f'"{name}" does not support thinking')
-        size = sum(len(message.get("content") or "") for message in body["messages"]) // 4
-        if not self.old and body.get("truncate") is False and size > body["options"].get("num_ctx", 4096):
+        if not self.old and body.get("truncate") is False and self.prompt_tokens(body) > self._context(body):
             return _error(400, "the input length exceeds the context length")
         return None
 
     async def _load(self, body: dict[str, Any]) -> None:
-        name, context = body["model"], body.get("options", {}).get("num_ctx", 4096)
+        name, context = body["model"], self._context(body)
         if self.loaded.get(name) != context:
             if self.load_s:
                 await asyncio.sleep(self.load_s)
             self.loaded[name] = context
+
+    def prompt_tokens(self, body: dict[str, Any]) -> int:
+        """What the conversation of a chat takes, by this server's own count."""
+        return int(sum(len(message.get("content") or "") for message in body["messages"]) / self.chars_per_token)
+
+    def _context(self, body: dict[str, Any]) -> int:
+        asked = int(body.get("options", {}).get("num_ctx", 4096))
+        return min(asked, self.native or asked, self.most_context or asked)
 
     def _reply(self, body: dict[str, Any]) -> Reply:
         if self.answer is not None:
@@ -333,10 +346,7 @@ class FakeOllama:
             "done_reason": reply.done_reason,
             "total_duration": 1_000_000,
             "load_duration": 1_000,
-            "prompt_eval_count": min(
-                sum(len(m.get("content") or "") for m in body["messages"]) // 4,
-                body.get("options", {}).get("num_ctx", 4096),
-            ),
+            "prompt_eval_count": min(self.prompt_tokens(body), self._context(body)),
             "prompt_eval_duration": 1_000,
             "eval_count": len(_messages(reply)),
             "eval_duration": 1_000,

@@ -30,6 +30,8 @@ class FakeOpenAI:
         self.refuse: set[str] = set()
         self.fault: Fault | None = None
         self.think_tags = False
+        self.listed: dict[str, Any] = {}  # more about every model in the list, as vLLM and others tell it
+        self.props: dict[str, Any] | None = None  # llama.cpp's own page
         self.chats: list[dict[str, Any]] = []
         self.base_url = ""
         self._runner: web.AppRunner | None = None
@@ -39,6 +41,7 @@ class FakeOpenAI:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/props", self._props)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -53,8 +56,13 @@ class FakeOpenAI:
     async def _models(self, request: web.Request) -> web.Response:
         if refusal := self._check_key(request):
             return refusal
-        data = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in self.models]
+        data = [
+            {"id": name, "object": "model", "created": 1, "owned_by": "fake", **self.listed} for name in self.models
+        ]
         return web.json_response({"object": "list", "data": data})
+
+    async def _props(self, _: web.Request) -> web.Response:
+        return _error(404, "Not Found") if self.props is None else web.json_response(self.props)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
