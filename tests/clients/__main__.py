@@ -35,12 +35,14 @@ SCRIPTS = {path.name: path for path in Path(__file__).with_name("scripts").iterd
 class Client:
     """One program: how it is installed, configured, run and judged.
 
-    npm, pypi: packages to install. command: the arguments, with {url}, {model}, {task} and {bin} filled in. files:
-    written into its folder first. edits: it has to change the file; otherwise its exit status tells.
+    npm, pypi: packages to install. command: the arguments, with {url}, {model}, {task} and {bin} filled in; `before`
+    runs first, to configure it. files: written into its folder before that. edits: it has to change the file;
+    otherwise its exit status tells.
     """
 
     name: str
     command: tuple[str, ...]
+    before: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     pypi: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -128,6 +130,12 @@ CLIENTS = (
         variables={"CONTINUE_TELEMETRY_ENABLED": "0"},
         files={"config.yaml": _CONTINUE},
     ),
+    Client(
+        "cline",
+        ("{bin}/cline", "{task}"),
+        before=("{bin}/cline", "auth", "-p", "openai", "-k", "none", "-b", "{url}/v1", "-m", "{model}"),
+        npm=("cline",),
+    ),
     Client("openai-node", ("node", "openai.mjs", "{url}", "{model}"), npm=("openai",), edits=False),
     Client(
         "ai-sdk", ("node", "ai_sdk.mjs", "{url}", "{model}"),
@@ -181,10 +189,12 @@ def try_out(client: Client, programs: Path, folder: Path, url: str) -> tuple[boo
         place.write_text(SCRIPTS[script].read_text())
         command[command.index(script)] = str(place)
     variables = {name: fill(value) for name, value in client.variables.items()}
-    ended = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=LIMIT_S, env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **variables},
-    )  # fmt: skip
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **variables}
+    for arguments in filter(None, ([fill(part) for part in client.before], command)):
+        ended = subprocess.run(
+            arguments, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S,
+        )  # fmt: skip
     good = target.read_text().strip() == coder.NEW if client.edits else ended.returncode == 0
     return good, ended.stdout[-3000:]
 
