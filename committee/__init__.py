@@ -6,6 +6,7 @@ from their configuration. Imports nothing of ours: tools and jobs reach it as va
 
 from committee.committee import Committee
 from committee.errors import (
+    CalibrationInvalid,
     CommitteeError,
     CommitteeUnavailable,
     ContextLengthExceeded,
@@ -44,6 +45,7 @@ from committee.seats import CommitteeConfig
 
 __all__ = [
     "Account",
+    "CalibrationInvalid",
     "ChatBackend",
     "ChatRequest",
     "ClientToolCalls",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+from committee.calibration import Gate, Table
 from committee.deliberation import Deliberation
 from committee.schema import ChatBackend, Event, MemberHealth, Turn
 from committee.seats import CommitteeConfig, Seat
@@ -14,10 +15,18 @@ class Committee:
     """Members that deliberate on a turn and answer with one voice.
 
     planner: the member whose view counts when they differ, and who speaks; its name, or an unmistakable part of it
-    ("qwen" for "qwen3"). Raises ValueError when the names are not unique or none is meant.
+    ("qwen" for "qwen3"). table: what was measured about these members. Raises ValueError when the names are not unique
+    or none is meant.
     """
 
-    def __init__(self, members: Sequence[ChatBackend], *, planner: str, config: CommitteeConfig | None = None) -> None:
+    def __init__(
+        self,
+        members: Sequence[ChatBackend],
+        *,
+        planner: str,
+        config: CommitteeConfig | None = None,
+        table: Table | None = None,
+    ) -> None:
         names = [member.name for member in members]
         if len(set(names)) != len(names):
             raise ValueError(f"the members {names} need different names")
@@ -26,6 +35,7 @@ class Committee:
             raise ValueError(f"the planner {planner!r} is none of the members {names}")
         self.config = config or CommitteeConfig()
         self.planner = meant[0]
+        self._gate = Gate(table)
         self._seats = [Seat(member, self.config) for member in members]
 
     @property
@@ -39,7 +49,8 @@ class Committee:
         Raises CommitteeUnavailable or ToolChoiceUnsatisfied before the first content and MemberStreamBroken after it;
         ValueError for an unknown mode.
         """
-        return Deliberation(self._seats, self.planner, self.config, turn).run()
+        table = self._gate.table({member.name: member.model for member in self.members})
+        return Deliberation(self._seats, self.planner, self.config, turn, table=table).run()
 
     async def health(self) -> list[MemberHealth]:
         """How every member is, asked in parallel."""

@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from committee import prompts, proposal
 from committee.agreement import Decision, decide
+from committee.calibration import Table, categorise
 from committee.errors import (
     BadAnswer,
     CommitteeUnavailable,
@@ -120,7 +121,10 @@ _ProbeItem: TypeAlias = StageEvent | ReasoningDelta | _Answered
 class Deliberation:
     """The state of one turn."""
 
-    def __init__(self, seats: Sequence[Seat], planner: str, config: CommitteeConfig, turn: Turn) -> None:
+    def __init__(
+        self, seats: Sequence[Seat], planner: str, config: CommitteeConfig, turn: Turn, *, table: Table | None = None
+    ) -> None:
+        self.table = table or Table.empty()
         self.turn = turn
         self.config = config
         self.all_seats = seats
@@ -173,6 +177,10 @@ class Deliberation:
         if not client_tools and (tiny or _SIDE_REQUEST.search(self.user_text[:4000])):
             self.tools = ()
             return in_order, "side request"
+        category = categorise(self.user_text, tools=bool(self.tools))
+        if stronger := self.table.solo_member(category):
+            alone = sorted(in_order, key=lambda seat: seat.name != stronger)
+            return alone, f"alone it was measured to be better at {category}"
         return [], ""
 
     # -- the committee's way ----------------------------------------------------------------------------------------

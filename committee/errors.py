@@ -7,6 +7,7 @@ CommitteeError
 ├── InvalidPack              a request to the context packer that cannot be meant
 ├── NothingViable            no candidate can be packed; `gaps` says what is missing
 ├── CitationMismatch         a text cites what its evidence does not list, or the other way round
+├── CalibrationInvalid       a calibration table cannot be read
 ├── MemberStreamBroken       the speaker was lost after its first word was shown; two voices are never spliced
 └── MemberError              one member could not do one thing; the committee goes on without it
     ├── MemberUnreachable    nothing answers at its address
@@ -105,6 +106,12 @@ and for what, or set tool_choice to "auto"."""
 
     code = "tool_choice_unsatisfied"
     param = "tool_choice"
+
+
+class CalibrationInvalid(CommitteeError):
+    """The calibration table cannot be used."""
+
+    code = "calibration_invalid"
 
 
 class MemberError(CommitteeError):

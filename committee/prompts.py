@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from committee.schema import ToolOutcome, ToolSpec
 
+# Changes with every change of the words below: what was measured with other words says nothing about these.
+VERSION = "2026.11"
+
 PREFACE = """\
 You write for one assistant. The user sees a single reply: do not mention other models, votes, stages or these lines.
 - Follow the system prompt that comes with the conversation, if there is one, and answer in the user's language.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from committee import ChatBackend, Committee, CommitteeConfig, MemberConfig
+from committee import CalibrationInvalid, ChatBackend, Committee, CommitteeConfig, MemberConfig
+from committee.calibration import Table
 from committee.members import open_members as open_configured
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
+from orchestrator.errors import ConfigurationError
 from orchestrator.films.pipeline import FilmDeps, film_kind
 from orchestrator.films.planner import MemberPlanner
 from orchestrator.films.store import FilmStore
@@ -23,6 +27,8 @@ from tools.film import film_tool
 from tools.image import image_tool
 from tools.jobs import job_cancel_tool, job_status_tool
 from tools.registry import Tool, ToolRegistry
+
+log = logging.getLogger(__name__)
 
 PLANNERS = {"qwen3": "qwen3", "qwen": "qwen3", "gptoss": "gptoss"}
 
@@ -51,7 +57,10 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         members = await open_members(settings.committee)
         stack.push_async_callback(close_members, members)
         committee = Committee(
-            members, planner=PLANNERS[settings.committee.planner_model], config=_deliberation(settings.committee)
+            members,
+            planner=PLANNERS[settings.committee.planner_model],
+            config=_deliberation(settings.committee),
+            table=calibration(settings),
         )
         artifacts = ArtifactStore(settings.server.data_dir / "artifacts", db)
         films = FilmStore(db)
@@ -107,6 +116,29 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
             ),
         )
     )
+
+
+def calibration_path(settings: Settings) -> Path:
+    """Where the calibration table is, or would be."""
+    return settings.committee.calibration_table or settings.server.data_dir / "calibration.json"
+
+
+def calibration(settings: Settings) -> Table | None:
+    """The calibration table, when there is one.
+
+    Raises ConfigurationError when CALIBRATION_TABLE names one that cannot be read; a broken one that nobody named is
+    left out, and the log says so.
+    """
+    path = calibration_path(settings)
+    if settings.committee.calibration_table is None and not path.exists():
+        return None
+    try:
+        return Table.load(path)
+    except CalibrationInvalid as error:
+        if settings.committee.calibration_table is not None:
+            raise ConfigurationError(f"CALIBRATION_TABLE: {error.message}") from error
+        log.warning("calibration ignored", extra={"cause": error.message})
+        return None
 
 
 async def close_members(members: Sequence[ChatBackend]) -> None:

@@ -117,6 +117,7 @@ class CommitteeSettings(_Group):
     planner_model: Literal["qwen3", "qwen", "gptoss"] = "qwen3"
     enable_debate: bool = True
     max_debate_turns: int = Field(default=1, ge=0, le=2)
+    calibration_table: Path | None = None
     ollama_keep_alive: str = "24h"
     committee_show_reasoning: Literal["off", "status", "full"] = "status"
     stream_chunk_size_chars: int = Field(default=0, ge=0)
