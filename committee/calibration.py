@@ -25,7 +25,7 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 # With fewer items an interval is narrow by accident as easily as by evidence.
 MIN_ITEMS = 30
-TABLE_VERSION = 1
+
 _MAX_TABLE_BYTES = 1 << 20
 
 Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -84,7 +84,7 @@ class Table(msgspec.Struct, frozen=True):
     rows: dict[Category, CategoryRow]
     stand_ins: bool = False
     measured_at: str = ""
-    version: Literal[1] = TABLE_VERSION
+    version: Literal[1] = 1
 
     @classmethod
     def empty(cls) -> Table:
