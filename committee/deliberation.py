@@ -149,7 +149,7 @@ class Deliberation:
             self.seats = solo
             self.planner = solo[0].name
             yield StageEvent("route", self.planner, "solo", why)
-        asked_for = self.turn.mode != "auto"
+        asked_for = self.turn.mode.startswith("solo")
         native = bool(solo) and not self.must_call
         async with aclosing(
             self._alone(solo, asked_for=asked_for) if native else self._together(solo=asked_for)
@@ -165,7 +165,7 @@ class Deliberation:
             if not asked:
                 raise ValueError(f"there is no member {name!r}")
             return asked, "asked for"
-        if kind != "auto":
+        if kind not in ("auto", "deep"):
             raise ValueError(f"unknown mode {self.turn.mode!r}")
         in_order = sorted(self.seats, key=lambda seat: seat.name != self.planner)
         if self.must_call:

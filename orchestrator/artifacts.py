@@ -103,8 +103,7 @@ class ArtifactStore:
         meta: dict[str, object] | None = None,
     ) -> Artifact:
         """Store `data`. Raises StorageFull when the disk is full."""
-        sha256 = hashlib.sha256(data).hexdigest()
-        await asyncio.to_thread(self._write, sha256, data)
+        sha256 = await asyncio.to_thread(self._write, data)
         return await self._record(sha256, len(data), name, media_type, owner, job_id, meta)
 
     async def find(self, sha256: str, name: str, *, owner: str) -> tuple[Artifact, Path]:
@@ -155,10 +154,14 @@ class ArtifactStore:
             self._publish(write, self.path(digest.hexdigest()))
         return digest.hexdigest(), size
 
-    def _write(self, sha256: str, data: bytes) -> None:
-        with self._temporary() as write:
-            write.write(data)
-            self._publish(write, self.path(sha256))
+    def _write(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        # Conversations send the same pictures again with every turn.
+        if not self.path(sha256).is_file():
+            with self._temporary() as write:
+                write.write(data)
+                self._publish(write, self.path(sha256))
+        return sha256
 
     @contextmanager
     def _temporary(self) -> Iterator[IO[bytes]]:

@@ -53,6 +53,7 @@ class ServerSettings(_Group):
     cors_allowed_origins: CommaList = []
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     max_concurrent_turns: int = Field(default=256, ge=1)
     published_on_loopback: bool = False
 

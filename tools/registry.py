@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -71,11 +72,29 @@ class JobsPort(Protocol):
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that came with the conversation, kept by the server.
+
+    kind: what it really is, whatever the client called it. url: where its owner can fetch it; the members are told
+    this, and a call names a file by it. path: where the bytes lie; read only.
+    """
+
+    kind: Literal["image", "audio", "video", "file"]
+    name: str
+    media_type: str
+    bytes: int
+    sha256: str
+    url: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class ToolContext:
     """The turn that a call belongs to.
 
     `run_id` names the turn: a request that is sent again because its answer was cut off keeps it, so that its effects
-    happen once. `seed` is the turn's seed, `user_text` the user's last message, `base_url` the address for links.
+    happen once. `seed` is the turn's seed, `user_text` the user's last message, `base_url` the address for links,
+    `attachments` what came with the conversation.
     """
 
     owner: str
@@ -84,6 +103,11 @@ class ToolContext:
     user_text: str
     jobs: JobsPort
     base_url: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def attachment(self, reference: str) -> Attachment | None:
+        """The attachment that a call names by URL, digest or name."""
+        return next((a for a in self.attachments if reference in (a.url, a.sha256, a.name)), None)
 
     def effect_key(self, tool: str, arguments: Mapping[str, Any]) -> str:
         """The idempotency key of one effect: the same call in the same turn is one effect."""

@@ -7,22 +7,33 @@ chunk but the encoding and one `send`.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from committee import ClientToolCalls, CommitteeError, ContentDelta, Finished, ReasoningDelta, StageEvent
+from committee import (
+    ClientToolCalls,
+    CommitteeError,
+    ContentDelta,
+    Event,
+    Finished,
+    MemberUsage,
+    ReasoningDelta,
+    StageEvent,
+)
 from orchestrator.api.auth import base_url_of, principal_of
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
+from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.dialect import Answer, AnswerWriter, Asked, Dialect
+from orchestrator.chat.schema import CompletionRequest
+from orchestrator.chat.structured import problem_with
 from orchestrator.chat.turn import Caller, Narrator, RunningTurn, Turns
 
 log = logging.getLogger(__name__)
@@ -32,6 +43,10 @@ class JsonAnswerInvalid(CommitteeError):
     """The speaker's answer is not the JSON that response_format asks for."""
 
     code = "json_validation_failed"
+
+    @classmethod
+    def because(cls, problem: str) -> JsonAnswerInvalid:
+        return cls(f"The answer is not what response_format asks for: {problem}.")
 
 
 @dataclass(frozen=True)
@@ -52,9 +67,18 @@ class Pacing:
 class Answering:
     """A route that answers one dialect, as an ASGI application."""
 
-    def __init__(self, dialect: Dialect, turns: Turns, *, show_reasoning: str, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        turns: Turns,
+        attachments: Attachments,
+        *,
+        show_reasoning: str,
+        pacing: Pacing | None = None,
+    ) -> None:
         self._dialect = dialect
         self._turns = turns
+        self._attachments = attachments
         self._show_reasoning = show_reasoning
         self._pacing = pacing or Pacing()
 
@@ -62,7 +86,10 @@ class Answering:
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"allow": "POST"})
         asked = await self._dialect(await body_of(receive))
-        with self._turns.begin(asked.request, caller_of(HTTPConnection(scope))) as turn:
+        caller = caller_of(HTTPConnection(scope))
+        for_tools = self._turns.may_use_tools(asked.request)
+        request = await self._attachments.settle(asked.request, caller, for_tools=for_tools)
+        with self._turns.begin(request, caller) as turn:
             narrator = Narrator(self._show_reasoning if asked.shows_reasoning else "off")
             if asked.request.stream:
                 stream = EventStream(send, keep_alive=asked.writer.keep_alive)
@@ -136,43 +163,39 @@ async def _stream_events(
         async for event in events:
             match event:
                 case ContentDelta():
-                    answer.content.append(event.text)
-                    await stream.write(writer.content(event.text))
+                    answer.add(event)
+                    await stream.write(writer.content(event.text, event.index, event.logprobs))
                 case ReasoningDelta():
                     if line := narrator.line(event):
                         answer.reasoning.append(line)
                         await stream.write(writer.reasoning(line))
                 case StageEvent():
                     sequence += 1
-                    line = narrator.line(event)
+                    line, step = narrator.line(event), _step(event)
                     answer.reasoning.append(line)
-                    await stream.write(writer.stage(_stage(sequence, event), line), hold=True)
+                    answer.steps.append(step)
+                    await stream.write(writer.stage({"seq": sequence, **step}, line), hold=True)
                 case ClientToolCalls():
                     answer.calls = event.calls
                     await stream.write(writer.tool_calls(event.calls))
                 case Finished():
                     answer.finished = event
-                    if section := turn.section(event, written=any(answer.content)):
-                        answer.content.append(section)
+                    if section := turn.section(event, written=answer.written):
+                        answer.append(section)
                         await pacing.write(section, write_content)
+                    if problem := await _json_problem(turn.request, answer):
+                        raise JsonAnswerInvalid.because(problem)
                     await stream.write(writer.end(event, turn.tool_results()))
 
 
-def _stage(sequence: int, event: StageEvent) -> dict[str, Any]:
-    return {
-        "seq": sequence,
-        "stage": event.stage,
-        "member": event.member,
-        "event": event.event,
-        "detail": event.detail,
-    }
+def _step(event: StageEvent) -> dict[str, Any]:
+    return {"stage": event.stage, "member": event.member, "event": event.event, "detail": event.detail}
 
 
 async def _answer_whole(turn: RunningTurn, asked: Asked, narrator: Narrator, send: Send) -> None:
-    answer = await _collect(turn, narrator)
-    assert answer.finished is not None
-    if turn.request.response_schema is not None and answer.finished.finish_reason == "stop":
-        _check_json_answer(answer.text)
+    answer = await _collect(turn, turn.events(), narrator)
+    if await _json_problem(turn.request, answer):
+        await _repair(turn, answer, narrator)
     await send_json(send, asked.whole(answer, turn.tool_results()))
     turn.delivered = True
 
@@ -184,25 +207,66 @@ async def send_json(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _collect(turn: RunningTurn, narrator: Narrator) -> Answer:
+async def _collect(turn: RunningTurn, events: AsyncGenerator[Event, None], narrator: Narrator) -> Answer:
     answer = Answer()
-    async with aclosing(turn.events()) as events:
+    async with aclosing(events):
         async for event in events:
             match event:
                 case ContentDelta():
-                    answer.content.append(event.text)
+                    answer.add(event)
                 case ReasoningDelta() | StageEvent():
                     answer.reasoning.append(narrator.line(event))
                 case ClientToolCalls():
                     answer.calls = event.calls
                 case Finished():
                     answer.finished = event
-                    answer.content.append(turn.section(event, written=any(answer.content)))
+                    answer.append(turn.section(event, written=answer.written))
     return answer
 
 
-def _check_json_answer(text: str) -> None:
-    try:
-        json.loads(text)
-    except ValueError:
-        raise JsonAnswerInvalid from None
+async def _json_problem(request: CompletionRequest, answer: Answer) -> str:
+    """What is wrong with an answer that must be JSON. One that was cut off at max_tokens says so by itself."""
+    if request.response_schema is None or answer.finished is None or answer.finished.finish_reason != "stop":
+        return ""
+    for choice in answer.choices:
+        if problem := await problem_with(choice.text, request.response_schema):
+            return problem
+    return ""
+
+
+async def _repair(turn: RunningTurn, answer: Answer, narrator: Narrator) -> None:
+    """Ask once more for every choice that is not the JSON that was asked for.
+
+    Raises JsonAnswerInvalid when that is no better.
+    """
+    schema = turn.request.response_schema
+    for position, choice in enumerate(answer.choices):
+        first = answer.finished
+        if schema is None or first is None or not (problem := await problem_with(choice.text, schema)):
+            continue
+        second = await _collect(turn, turn.repair(choice.text, problem, first), narrator)
+        if second.finished is None or (problem := await _json_problem(turn.request, second)):
+            raise JsonAnswerInvalid.because(problem)
+        answer.choices[position] = second.choices[0]
+        answer.reasoning += second.reasoning
+        answer.finished = replace(first, **_second_voice(first, second.finished))
+
+
+def _second_voice(first: Finished, second: Finished) -> dict[str, Any]:
+    """What changes in the account of a turn when a second attempt is the one that is heard."""
+    members = {**first.usage, **second.usage}
+    usage = {
+        name: _sum(first.usage.get(name, MemberUsage()), second.usage.get(name, MemberUsage())) for name in members
+    }
+    return {
+        "usage": usage,
+        "speaker": second.speaker,
+        "model": second.model,
+        "finish_reason": second.finish_reason,
+        "account": replace(first.account, spoke_because="the first attempt was not the JSON that was asked for"),
+    }
+
+
+def _sum(one: MemberUsage, other: MemberUsage) -> MemberUsage:
+    pairs = zip(astuple(one), astuple(other), strict=True)
+    return MemberUsage(*(mine + theirs for mine, theirs in pairs))

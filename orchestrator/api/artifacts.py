@@ -1,4 +1,6 @@
-"""`GET /artifacts/{sha256}/{name}`: files that jobs produced, to their owner only, with Range.
+"""`GET /artifacts/{sha256}/{name}`: files that jobs produced or that were uploaded, to their owner only, with Range.
+
+`/uploads/{sha256}/{name}` is the same, for what came by `POST /upload`.
 
 The bytes under a digest never change, so browsers may keep them for ever. Only types that a browser cannot run as a
 page of ours are shown in place; everything else is a download.
@@ -13,7 +15,9 @@ from starlette.responses import FileResponse, Response
 from orchestrator.api.auth import principal_of
 from orchestrator.artifacts import Artifact, ArtifactStore
 
-_SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "text/vtt", "text/plain", "application/json"})
+_SHOWN_IN_PLACE = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "image/gif", "text/vtt", "text/plain", "application/json"}
+)
 # A browser that opens a film by itself makes a page around it, and that page must be allowed to load the film.
 _IN_PLACE_POLICY = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -23,9 +27,10 @@ _DOWNLOAD_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 def artifacts_router(store: ArtifactStore) -> APIRouter:
     """The route. Raises NotFound for what does not exist and for what belongs to somebody else."""
-    router = APIRouter(prefix="/artifacts", tags=["artifacts"])
+    router = APIRouter(tags=["artifacts"])
 
-    @router.api_route("/{sha256}/{name}", methods=["GET", "HEAD"])
+    @router.api_route("/artifacts/{sha256}/{name}", methods=["GET", "HEAD"])
+    @router.api_route("/uploads/{sha256}/{name}", methods=["GET", "HEAD"], include_in_schema=False)
     async def serve(request: Request, sha256: str, name: str) -> Response:
         artifact, path = await store.find(sha256, name, owner=principal_of(request).owner)
         in_place = _is_harmless(artifact)

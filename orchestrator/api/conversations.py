@@ -7,13 +7,15 @@ POST /api/conversations      {"title": "..."}? -> 201 Conversation
 GET /api/conversations       ?limit=50&offset=0 -> {"data": [Conversation], "total": n}, latest first
 DELETE /api/conversations/{id}            -> 204
 GET /api/conversations/{id}/messages      -> {"data": [Message]}, oldest first
-POST /api/conversations/{id}/messages     {"content": "...", "model": "..."?} -> an SSE stream of chat completion
-    chunks, exactly as `/v1/chat/completions` streams them with usage, deliberation in full
+POST /api/conversations/{id}/messages     {"content": "...", "model": "..."?, "attachments": [{"url", "name"?}]?}
+    (urls from POST /upload) -> an SSE stream of chat completion chunks, exactly as `/v1/chat/completions` streams them
+    with usage, deliberation in full
 
 Conversation: {"id", "title", "created_at", "updated_at"}
 Message: {"id", "role": "user" | "assistant", "content", "reasoning", "job_ids": [...],
           "finish_reason": "stop" | "length" | "tool_calls" | "cancelled" | "error" | "",
-          "committee": {as in the last chunk} or {}, "created_at"}
+          "committee": {as in the last chunk} or {}, "attachments": [{"url", "name"}], "steps": [Step], "created_at"}
+Step: {"stage", "member", "event", "detail"}, as in the chunks
 
 What the user says is stored before the members are asked; what was produced is stored even when the reader goes away
 in the middle (`finish_reason` "cancelled"), and jobs that were started go on.
@@ -25,6 +27,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
@@ -39,8 +42,10 @@ from orchestrator.api.answering import Pacing, caller_of, stream_turn
 from orchestrator.api.auth import SESSION_COOKIE, Authenticator, Principal, principal_of
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.api.sessions import SESSION_LIFETIME
+from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
 from orchestrator.chat.dialect import Answer
+from orchestrator.chat.parts import Attached, Part
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import COMMITTEE_MODEL, Narrator, RunningTurn, Turns
 from orchestrator.chat.wire import ChunkWriter, Head, committee_of
@@ -57,9 +62,15 @@ class NewConversation(BaseModel):
     title: str = Field(default="", max_length=200)
 
 
+class NewAttachment(BaseModel):
+    url: str = Field(min_length=1, max_length=2000)
+    name: str = Field(default="", max_length=200)
+
+
 class NewMessage(BaseModel):
     content: str = Field(min_length=1, max_length=2_000_000)
     model: str = Field(default=COMMITTEE_MODEL, max_length=200)
+    attachments: list[NewAttachment] = Field(default=[], max_length=16)
 
 
 class Login(BaseModel):
@@ -69,7 +80,7 @@ class Login(BaseModel):
 ConversationId = Annotated[UUID, Path(description="The conversation's id.")]
 
 
-def conversations_router(store: ConversationStore, turns: Turns, pacing: Pacing) -> APIRouter:
+def conversations_router(store: ConversationStore, turns: Turns, attachments: Attachments, pacing: Pacing) -> APIRouter:
     """Conversations and their messages, under `/conversations`."""
     router = APIRouter(prefix="/conversations", tags=["conversations"])
 
@@ -100,7 +111,7 @@ def conversations_router(store: ConversationStore, turns: Turns, pacing: Pacing)
     @router.post("/{conversation_id}/messages")
     async def say(request: Request, conversation_id: ConversationId, body: NewMessage) -> Response:
         history = await store.messages(conversation_id, owner=principal_of(request).owner)
-        return _AnswerResponse(store, turns, pacing, conversation_id, history, body)
+        return _AnswerResponse(store, turns, attachments, pacing, conversation_id, history, body)
 
     return router
 
@@ -149,6 +160,7 @@ class _AnswerResponse(Response):
         self,
         store: ConversationStore,
         turns: Turns,
+        attachments: Attachments,
         pacing: Pacing,
         conversation_id: UUID,
         history: Sequence[StoredMessage],
@@ -157,6 +169,7 @@ class _AnswerResponse(Response):
         super().__init__()
         self._store = store
         self._turns = turns
+        self._attachments = attachments
         self._pacing = pacing
         self._conversation_id = conversation_id
         self._history = history
@@ -164,8 +177,10 @@ class _AnswerResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = caller_of(Request(scope))
-        with self._turns.begin(self._completion_request(), caller) as turn:
-            await self._store.add(self._conversation_id, StoredMessage("user", self._said.content), owner=caller.owner)
+        question = StoredMessage("user", self._said.content, attachments=_named(self._said.attachments))
+        request = await self._attachments.settle(self._completion_request(question), caller)
+        with self._turns.begin(request, caller) as turn:
+            await self._store.add(self._conversation_id, question, owner=caller.owner)
             answer = Answer()
             saving: list[asyncio.Task[None]] = []
 
@@ -182,13 +197,14 @@ class _AnswerResponse(Response):
             finally:
                 await save()
 
-    def _completion_request(self) -> CompletionRequest:
-        spoken = [(message.role, message.content) for message in self._history] + [("user", self._said.content)]
-        fingerprint = msgspec.json.encode([str(self._conversation_id), spoken[-1], len(spoken)]).decode()
+    def _completion_request(self, question: StoredMessage) -> CompletionRequest:
+        spoken = [*self._history, question]
+        words = [question.role, question.content, *(one["url"] for one in question.attachments)]
         return CompletionRequest(
             model=self._said.model,
-            messages=tuple(ModelMessage(role, content) for role, content in spoken),  # type: ignore[arg-type]
-            fingerprint=fingerprint,
+            messages=tuple(ModelMessage(one.role, one.content) for one in spoken),  # type: ignore[arg-type]
+            fingerprint=msgspec.json.encode([str(self._conversation_id), words, len(spoken)]).decode(),
+            parts={position: _parts(one) for position, one in enumerate(spoken) if one.attachments},
             stream=True,
             include_usage=True,
         )
@@ -207,6 +223,19 @@ class _AnswerResponse(Response):
             log.exception("an answer could not be stored", extra={"conversation": str(self._conversation_id)})
 
 
+def _named(attachments: Sequence[NewAttachment]) -> tuple[dict[str, str], ...]:
+    """As they are stored; without a name of its own a file is called as its address ends."""
+    return tuple({"url": one.url, "name": one.name or unquote(one.url.rpartition("/")[2])} for one in attachments)
+
+
+def _parts(message: StoredMessage) -> tuple[Part, ...]:
+    attached = (
+        Attached("file", f"attachments[{position}].url", url=one["url"], name=one["name"])
+        for position, one in enumerate(message.attachments)
+    )
+    return (message.content, *attached)
+
+
 def _stored_answer(turn: RunningTurn, answer: Answer) -> StoredMessage:
     finished = answer.finished
     results = turn.tool_results()
@@ -222,6 +251,7 @@ def _stored_answer(turn: RunningTurn, answer: Answer) -> StoredMessage:
         job_ids=tuple(turn.job_ids()),
         finish_reason=reason,
         committee=committee,
+        steps=tuple(answer.steps),
     )
 
 
@@ -243,6 +273,8 @@ def _message_view(message: StoredMessage) -> dict[str, Any]:
         "job_ids": list(message.job_ids),
         "finish_reason": message.finish_reason,
         "committee": message.committee,
+        "attachments": list(message.attachments),
+        "steps": list(message.steps),
         "created_at": message.created_at.isoformat() if message.created_at else None,
     }
 

@@ -34,7 +34,11 @@ _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 # Desktop applications; no web site can have such an origin.
 _DESKTOP_SCHEMES = frozenset({"app", "tauri", "vscode-file", "vscode-webview", "capacitor"})
-_LARGE_BODIES = re.compile(r"/chat/completions|/responses|/messages(?:/count_tokens)?|/conversations/[^/]+/messages")
+_LARGE_BODIES = re.compile(
+    r"/chat/completions|/run|/responses|/messages(?:/count_tokens)?|/conversations/[^/]+/messages"
+)
+UPLOAD_PATH = "/upload"
+UPLOAD_TIMEOUT_S = 600.0
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -58,6 +62,7 @@ class Gate:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         max_body_bytes: int,
+        max_upload_bytes: int,
         base_url: str,
         public_base_url: str = "",
     ) -> None:
@@ -68,6 +73,7 @@ class Gate:
         self._hosts = frozenset(allowed_hosts)
         self._cors_origins = frozenset(origin.rstrip("/").lower() for origin in cors_origins)
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -171,6 +177,8 @@ class Gate:
             return receive
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.", code="content_encoding_not_supported")
+        if local_path(scope["path"]) == UPLOAD_PATH:
+            return _admit_upload(headers, receive, self._max_upload_bytes)
         large = _LARGE_BODIES.fullmatch(local_path(scope["path"]))
         limit = self._max_body_bytes if large else min(self._max_body_bytes, SMALL_BODY_BYTES)
         _check_length(headers, limit)
@@ -266,6 +274,30 @@ def _check_content_type(headers: dict[str, str]) -> None:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMedia(f"Send JSON with 'Content-Type: application/json', not {media_type[:60]!r}.")
+
+
+def _admit_upload(headers: dict[str, str], receive: Receive, limit: int) -> Receive:
+    """A form whose file the route writes to disk as it comes: counted and timed on the way, never held here whole."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise UnsupportedMedia("Send the file as a form: 'Content-Type: multipart/form-data', field 'file'.")
+    # The form's own lines come on top of the file.
+    limit += 64 * 1024
+    _check_length(headers, limit)
+    counted, deadline = 0, time.monotonic() + UPLOAD_TIMEOUT_S
+
+    async def counting() -> Message:
+        nonlocal counted
+        try:
+            async with asyncio.timeout(min(BODY_TIMEOUT_S, max(0.0, deadline - time.monotonic()))):
+                message = await receive()
+        except TimeoutError:
+            raise RequestTimeout from None
+        counted += len(message.get("body", b""))
+        if counted > limit:
+            raise _too_large(limit)
+        return message
+
+    return counting
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

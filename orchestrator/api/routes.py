@@ -14,14 +14,16 @@ from orchestrator.api import errors
 from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
-from orchestrator.api.chat import chat_completion
+from orchestrator.api.chat import chat_completion, run
 from orchestrator.api.conversations import conversations_router, session_router
 from orchestrator.api.gate import Gate
 from orchestrator.api.jobs import jobs_router
 from orchestrator.api.page import page_router
 from orchestrator.api.sessions import SessionStore
 from orchestrator.api.system import System, models_router, system_router
+from orchestrator.api.uploads import uploads_router
 from orchestrator.artifacts import ArtifactStore
+from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.conversations import ConversationStore
 from orchestrator.chat.dialect import Dialect
 from orchestrator.chat.responses import response
@@ -69,6 +71,7 @@ def create_api(
     film_enabled = settings.tools.film_enabled and "film.run" in kinds and "film.run" in tools.names()
     system = System(settings, db, turns, film_enabled=film_enabled)
     authenticator = Authenticator(parse_api_keys(server.api_keys.get_secret_value()), SessionStore(db))
+    attachments = Attachments(artifacts)
     pacing = Pacing(settings.committee.stream_chunk_size_chars, settings.committee.stream_chunk_interval_ms / 1000)
 
     # No documentation pages: they load scripts from foreign hosts. /openapi.json stays.
@@ -78,25 +81,34 @@ def create_api(
     for prefix in ("", "/v1"):
         routes.include_router(models_router(system), prefix=prefix)
         routes.include_router(system_router(system), prefix=prefix, include_in_schema=not prefix)
+    for prefix in ("", "/v1", "/api"):
+        routes.include_router(
+            uploads_router(artifacts, max_bytes=server.max_upload_bytes), prefix=prefix, include_in_schema=not prefix
+        )
     for prefix in ("", "/api"):
         for router in (jobs_router(jobs, events, kinds, principal_of), *more_routers):
             routes.include_router(router, prefix=prefix, include_in_schema=not prefix)
-    routes.include_router(conversations_router(ConversationStore(db), turns, pacing), prefix="/api")
+    routes.include_router(conversations_router(ConversationStore(db), turns, attachments, pacing), prefix="/api")
     routes.include_router(session_router(authenticator), prefix="/api")
     routes.include_router(artifacts_router(artifacts))
     routes.include_router(page_router())
 
     def answering(dialect: Dialect) -> Answering:
         show = settings.committee.committee_show_reasoning
-        return Answering(dialect, turns, show_reasoning=show, pacing=pacing)
+        return Answering(dialect, turns, attachments, show_reasoning=show, pacing=pacing)
 
-    direct = {"/chat/completions": answering(chat_completion), "/responses": answering(response)}
+    direct = {
+        "/chat/completions": answering(chat_completion),
+        "/responses": answering(response),
+        "/run": answering(run),
+    }
     app = Gate(
         _Switch(direct, routes),
         authenticator=authenticator,
         allowed_hosts=allowed_hosts(server),
         cors_origins=server.cors_allowed_origins,
         max_body_bytes=server.max_body_bytes,
+        max_upload_bytes=server.max_upload_bytes,
         base_url=server.base_url,
         public_base_url=server.public_base_url,
     )

@@ -17,6 +17,7 @@ from orchestrator.errors import NotFound
 
 _SQL = named_statements("orchestrator.chat", "conversations.sql")
 _TITLE_CHARS = 60
+_MOST_STEPS = 200
 # Wrapping a pasted book would hold up every other request.
 _TITLE_READ = 1_000
 
@@ -35,7 +36,10 @@ class Conversation:
 
 @dataclass(frozen=True)
 class StoredMessage:
-    """`finish_reason`: "stop", "length", "tool_calls", "cancelled" or "error"; empty for what the user said."""
+    """`finish_reason`: "stop", "length", "tool_calls", "cancelled" or "error"; empty for what the user said.
+
+    attachments: `{"url", "name"}` of what the user attached. steps: the committee's minutes, at most 200.
+    """
 
     role: str
     content: str
@@ -43,6 +47,8 @@ class StoredMessage:
     job_ids: tuple[str, ...] = ()
     finish_reason: str = ""
     committee: dict[str, Any] = field(default_factory=dict)
+    attachments: tuple[dict[str, str], ...] = ()
+    steps: tuple[dict[str, Any], ...] = ()
     id: UUID = field(default_factory=uuid7)
     created_at: datetime | None = None
 
@@ -55,6 +61,8 @@ class StoredMessage:
             job_ids=tuple(row["job_ids"]),
             finish_reason=row["meta"].get("finish_reason", ""),
             committee=row["meta"].get("committee", {}),
+            attachments=tuple(row["meta"].get("attachments", ())),
+            steps=tuple(row["meta"].get("steps", ())),
             id=row["id"],
             created_at=row["created_at"],
         )
@@ -90,7 +98,12 @@ class ConversationStore:
     async def add(self, conversation_id: UUID, message: StoredMessage, *, owner: str) -> None:
         """Append a message. The first thing the user says becomes the title of a conversation that has none."""
         title = _title(message.content) if message.role == "user" else ""
-        meta = {"finish_reason": message.finish_reason, "committee": message.committee}
+        meta = {
+            "finish_reason": message.finish_reason,
+            "committee": message.committee,
+            "attachments": message.attachments,
+            "steps": message.steps[:_MOST_STEPS],
+        }
         async with self._db.transaction() as connection:
             if await connection.fetchval(_SQL["touch"], conversation_id, owner, title) is None:
                 raise _no_such_conversation()

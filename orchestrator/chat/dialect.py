@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from committee import Finished, ToolCall
+from committee import ContentDelta, Finished, TokenLogprob, ToolCall
 from orchestrator.chat.schema import CompletionRequest
 
 ToolResultViews: TypeAlias = Sequence[Mapping[str, Any]]
@@ -22,8 +22,8 @@ class AnswerWriter(Protocol):
     def begin(self) -> bytes:
         """What comes before everything else."""
 
-    def content(self, text: str) -> bytes:
-        """A piece of the answer."""
+    def content(self, text: str, index: int = 0, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
+        """A piece of the answer; `index` is not 0 only where the dialect asks for several answers."""
 
     def reasoning(self, text: str) -> bytes:
         """A line of what is shown as thoughts."""
@@ -48,18 +48,48 @@ class AnswerWriter(Protocol):
 
 
 @dataclass
-class Answer:
-    """What a turn has said so far."""
+class Choice:
+    """One of the answers that a turn gives."""
 
     content: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.content)
+
+
+@dataclass
+class Answer:
+    """What a turn has said so far. There is one choice unless several were asked for; `steps` are the minutes."""
+
+    choices: list[Choice] = field(default_factory=lambda: [Choice()])
     reasoning: list[str] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
     calls: tuple[ToolCall, ...] = ()
     finished: Finished | None = None
     failed: bool = False
 
     @property
     def text(self) -> str:
-        return "".join(self.content)
+        return self.choices[0].text
+
+    @property
+    def written(self) -> bool:
+        """Whether the first choice has any text."""
+        return any(self.choices[0].content)
+
+    def add(self, delta: ContentDelta) -> None:
+        while len(self.choices) <= delta.index:
+            self.choices.append(Choice())
+        choice = self.choices[delta.index]
+        choice.content.append(delta.text)
+        choice.logprobs += delta.logprobs
+
+    def append(self, section: str) -> None:
+        """Text of the server itself."""
+        if section:
+            self.choices[0].content.append(section)
 
 
 @dataclass(frozen=True)

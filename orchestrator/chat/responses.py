@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from committee import Finished, ToolCall
+from committee import Finished, TokenLogprob, ToolCall
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.schema import MAX_MESSAGES
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
@@ -303,7 +303,7 @@ class ResponseWriter:
     def begin(self) -> bytes:
         return self._progress("response.created") + self._progress("response.in_progress")
 
-    def content(self, text: str) -> bytes:
+    def content(self, text: str, index: int = 0, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
         if not text:
             return b""
         self._spoken = True

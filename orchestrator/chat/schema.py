@@ -10,18 +10,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from committee.schema import Message, Role, Think, ToolCall, ToolSpec
+from orchestrator.chat.parts import Attached, Part, read_parts, text_of
+from orchestrator.chat.structured import check_schema
 from orchestrator.errors import BadRequest
+from tools.registry import Attachment
 
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 128
 MAX_STOPS = 4
+MAX_ANSWERS = 4
+MAX_TOP_LOGPROBS = 20
+MAX_ATTACHMENTS = 64
+MAX_CONFIRMED = 64
 
 T = TypeVar("T")
 
@@ -42,6 +50,7 @@ _EFFORTS: dict[str, Think] = {
     "xhigh": "high",
     "max": "high",
 }
+_MODE = re.compile(r"solo|auto|deep|solo:[^\x00-\x20]{1,200}")
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 _BREATHE_AFTER_BYTES = 1024 * 1024
 
@@ -57,6 +66,11 @@ class _Reasoning(Struct):
     effort: str | None = None
 
 
+class _CommitteeField(Struct):
+    mode: str | None = None
+    confirm: list[str] | None = None
+
+
 class _Body(Struct):
     messages: list[Raw]
     model: str | None = None
@@ -69,6 +83,10 @@ class _Body(Struct):
     stop: str | list[str] | None = None
     seed: int | None = None
     n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     response_format: Raw = _NULL
     tools: list[Raw] | None = None
     tool_choice: Raw = _NULL
@@ -77,6 +95,11 @@ class _Body(Struct):
     function_call: Raw = _NULL
     reasoning_effort: str | None = None
     reasoning: _Reasoning | None = None
+    committee: _CommitteeField | None = None
+
+
+class _Prompt(Struct):
+    prompt: str
 
 
 class _Function(Struct):
@@ -100,17 +123,9 @@ class _Call(Struct):
     id: str = ""
 
 
-class _Part(Struct):
-    type: str = "text"
-    text: str | None = None
-    refusal: str | None = None
-    image_url: Any = None
-    file: Any = None
-
-
 class _Message(Struct):
     role: str
-    content: str | list[_Part] | None = None
+    content: str | list[dict[str, Any]] | None = None
     tool_calls: list[_Call] | None = None
     tool_call_id: str | None = None
     name: str | None = None
@@ -126,19 +141,37 @@ class _ResponseFormat(Struct):
     json_schema: _JsonSchema | None = None
 
 
-class _NamedChoice(Struct):
+class _NamedTool(Struct):
     type: str = "function"
     function: _CalledFunction | None = None
     name: str | None = None
+
+
+class _AllowedTools(Struct):
     mode: str | None = None
-    allowed_tools: Any = None
+    tools: list[_NamedTool] | None = None
+
+
+class _NamedChoice(Struct):
+    type: str = "function"
+    function: _CalledFunction | None = None
+    custom: _CalledFunction | None = None
+    name: str | None = None
+    mode: str | None = None
+    tools: list[_NamedTool] | None = None
+    allowed_tools: _AllowedTools | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
     """A valid request.
 
-    `fingerprint` is the same for a request that is sent again.
+    `fingerprint` is the same for a request that is sent again. `parts` holds the content of the messages that carry
+    more than text, by position; until `Attachments.settle` has taken those in, their `content` only names them, and
+    `attachments` is empty. `mode`: "" (as the model id says), "auto", "deep", "solo" or "solo:<member>". `confirm`:
+    ids of calls that waited for the user's word. `allowed_tools`: the only ones that may be used, None for all.
+    `response_schema`: what the answer must be, None for free text. `legacy_functions`: the client knows
+    `function_call` and no `tool_calls`.
     """
 
     model: str
@@ -156,6 +189,16 @@ class CompletionRequest:
     seed: int | None = None
     response_schema: dict[str, Any] | None = None
     effort: Think | None = None
+    n: int = 1
+    logprobs: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    mode: str = ""
+    confirm: tuple[str, ...] = ()
+    allowed_tools: frozenset[str] | None = None
+    legacy_functions: bool = False
+    parts: Mapping[int, tuple[Part, ...]] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def user_text(self) -> str:
@@ -163,37 +206,88 @@ class CompletionRequest:
         return next((message.content for message in reversed(self.messages) if message.role == "user"), "")
 
 
-async def parse_request(body: bytes) -> CompletionRequest:
-    """Decode and check a request body. Raises BadRequest with `param`."""
+async def parse_request(body: bytes, *, prompt: bool = False) -> CompletionRequest:
+    """Decode and check a request body; `prompt`: it may also be `{"prompt": "..."}`. Raises BadRequest with `param`."""
     if not body:
         raise BadRequest("The request has no body.", param="messages")
-    outer = _decode(body, _Body)
+    outer = _prompted(body) if prompt else decode(body, _Body)
+    messages, parts = await _messages(outer.messages)
+    choice, allowed = _tool_choice(outer)
+    mode, confirm = _committee(outer.committee)
     return CompletionRequest(
         model=outer.model or "",
-        messages=await _messages(outer.messages),
+        messages=messages,
         fingerprint=await _fingerprint(outer, size=len(body)),
         stream=bool(outer.stream),
         include_usage=bool(outer.stream_options and outer.stream_options.include_usage),
-        client_tools=_tools(outer),
-        tool_choice=_tool_choice(outer),
+        client_tools=_tools(outer, allowed),
+        tool_choice=choice,
         parallel_tool_calls=outer.parallel_tool_calls is not False,
         temperature=outer.temperature,
         top_p=outer.top_p,
         max_tokens=_max_tokens(outer),
         stop=_stops(outer.stop),
         seed=outer.seed,
-        response_schema=_response_schema(outer),
+        response_schema=await _response_schema(outer),
         effort=_effort(outer),
+        n=_answers(outer.n),
+        logprobs=_logprobs(outer),
+        presence_penalty=outer.presence_penalty,
+        frequency_penalty=outer.frequency_penalty,
+        mode=mode,
+        confirm=confirm,
+        allowed_tools=allowed,
+        legacy_functions=bool(outer.functions) and not outer.tools,
+        parts=parts,
     )
 
 
-def check_supported(body: _Body) -> None:
-    """Refuse what would be answered wrongly."""
-    if body.n is not None and body.n != 1:
-        raise BadRequest("n must be 1: one conversation gets one answer.", param="n", code="unsupported_value")
+def _prompted(body: bytes) -> _Body:
+    """A chat body, or one with a prompt in the place of messages and whatever else a chat body may have."""
+    outer = decode(body, dict[str, Raw])
+    if outer.get("messages", _NULL) == _NULL and "prompt" in outer:
+        prompt = decode(body, _Prompt).prompt
+        outer = {**outer, "messages": Raw(msgspec.json.encode([{"role": "user", "content": prompt}]))}
+        return decode(msgspec.json.encode(outer), _Body)
+    return decode(body, _Body)
 
 
-def _decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
+def _answers(n: int | None) -> int:
+    if n is None:
+        return 1
+    if not 1 <= n <= MAX_ANSWERS:
+        raise BadRequest(f"n: must be 1 to {MAX_ANSWERS}.", param="n", code="unsupported_value")
+    return n
+
+
+def _logprobs(body: _Body) -> int | None:
+    """How many alternatives per token are wanted besides the token's own probability; None for nothing at all."""
+    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= MAX_TOP_LOGPROBS:
+        raise BadRequest(f"top_logprobs: must be 0 to {MAX_TOP_LOGPROBS}.", param="top_logprobs")
+    if not body.logprobs:
+        if body.top_logprobs:
+            raise BadRequest("top_logprobs: needs logprobs to be true.", param="top_logprobs")
+        return None
+    return body.top_logprobs or 0
+
+
+def _committee(asked: _CommitteeField | None) -> tuple[str, tuple[str, ...]]:
+    """The mode and the confirmed calls that the extra field `committee` names."""
+    if asked is None:
+        return "", ()
+    mode = asked.mode or ""
+    if mode and not _MODE.fullmatch(mode):
+        raise BadRequest("committee.mode: one of auto, deep, solo, solo:<member>.", param="committee.mode")
+    confirm = tuple(asked.confirm or ())
+    if len(confirm) > MAX_CONFIRMED or any(not 0 < len(one) <= 200 for one in confirm):
+        raise BadRequest(
+            f"committee.confirm: at most {MAX_CONFIRMED} ids of held calls are accepted.", param="committee.confirm"
+        )
+    return mode, confirm
+
+
+def decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
+    """Decode one piece of a request, which stands at `where` in it. Raises BadRequest with the field as `param`."""
     try:
         decoded = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
@@ -207,28 +301,34 @@ def _decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
         raise BadRequest(f"{param}: {message}." if param else f"{message}.", param=param) from None
     except msgspec.DecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-    if isinstance(decoded, _Body):
-        check_supported(decoded)
     return decoded
 
 
-async def _messages(raw: list[Raw]) -> tuple[Message, ...]:
+async def _messages(raw: list[Raw]) -> tuple[tuple[Message, ...], dict[int, tuple[Part, ...]]]:
+    """The messages, and by position the content of those that carry more than text."""
     if not raw:
         raise BadRequest("messages: at least one message is needed.", param="messages")
     if len(raw) > MAX_MESSAGES:
         raise BadRequest(f"messages: at most {MAX_MESSAGES} are accepted.", param="messages")
     messages: list[Message] = []
+    mixed: dict[int, tuple[Part, ...]] = {}
     budget = _BREATHE_AFTER_BYTES
     for position, item in enumerate(raw):
         where = f"messages[{position}]"
-        messages.append(_message(_decode(item, _Message, where), where))
+        message = decode(item, _Message, where)
+        parts = read_parts(message.content, f"{where}.content")
+        messages.append(_message(message, text_of(parts), where))
+        if any(isinstance(part, Attached) for part in parts):
+            mixed[position] = parts
         if (budget := budget - len(memoryview(item))) < 0:
             await asyncio.sleep(0)
             budget = _BREATHE_AFTER_BYTES
-    return tuple(messages)
+    if sum(isinstance(part, Attached) for parts in mixed.values() for part in parts) > MAX_ATTACHMENTS:
+        raise BadRequest(f"messages: at most {MAX_ATTACHMENTS} attachments are accepted.", param="messages")
+    return tuple(messages), mixed
 
 
-def _message(message: _Message, where: str) -> Message:
+def _message(message: _Message, content: str, where: str) -> Message:
     role = _ROLES.get(message.role)
     if role is None:
         known = ", ".join(_ROLES)
@@ -238,38 +338,11 @@ def _message(message: _Message, where: str) -> Message:
         calls.append(_Call(function=message.function_call, id=f"call_{message.function_call.name}"))
     return Message(
         role=role,
-        content=_text(message.content),
+        content=content,
         tool_calls=tuple(ToolCall(call.id, call.function.name, _arguments(call.function)) for call in calls),
         tool_call_id=message.tool_call_id or (f"call_{message.name}" if message.role == "function" else None),
         name=message.name,
     )
-
-
-def _text(content: str | list[_Part] | None) -> str:
-    """The text of a message. What is not text is named, so that no member believes that nothing was attached."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    pieces: list[str] = []
-    attachments = 0
-    for part in content:
-        text = part.text if part.text is not None else part.refusal
-        if text is None:
-            attachments += 1
-            text = f"[attachment {attachments}: {_attachment_name(part)}]"
-        pieces.append(text)
-    return "\n".join(pieces)
-
-
-def _attachment_name(part: _Part) -> str:
-    kind = part.type.removeprefix("input_").removesuffix("_url")
-    source = part.image_url or part.file
-    if isinstance(source, dict):
-        source = source.get("filename") or source.get("url")
-    if not isinstance(source, str):
-        return kind
-    if source.startswith("data:"):
-        return f"{kind}, {source[5:].partition(';')[0][:60]}, about {max(1, len(source) * 3 // 4096)} KiB"
-    return f"{kind}, {source[:200]}"
 
 
 def _arguments(called: _CalledFunction) -> dict[str, Any]:
@@ -280,45 +353,64 @@ def _arguments(called: _CalledFunction) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {"value": arguments}
 
 
-def _tools(body: _Body) -> tuple[ToolSpec, ...]:
-    """The client's own tools. Types other than functions are for other servers and are ignored."""
+def _tools(body: _Body, allowed: frozenset[str] | None) -> tuple[ToolSpec, ...]:
+    """The client's own tools that may be used. Types other than functions are for other servers and are ignored."""
     declared = list(body.tools or ())
     if len(declared) + len(body.functions or ()) > MAX_TOOLS:
         raise BadRequest(f"tools: at most {MAX_TOOLS} are accepted.", param="tools")
     functions: list[_Function] = []
     for position, raw in enumerate(declared):
-        tool = _decode(raw, _Tool, f"tools[{position}]")
+        tool = decode(raw, _Tool, f"tools[{position}]")
         if tool.type == "function":
             if tool.function is None:
                 raise BadRequest("A function tool needs its function.", param=f"tools[{position}].function")
             functions.append(tool.function)
-    functions += [_decode(raw, _Function, f"functions[{n}]") for n, raw in enumerate(body.functions or ())]
+    functions += [decode(raw, _Function, f"functions[{n}]") for n, raw in enumerate(body.functions or ())]
     specs = {
         f.name: ToolSpec(f.name, f.description or "", f.parameters or {"type": "object", "properties": {}}, "client")
         for f in functions
+        if allowed is None or f.name in allowed
     }
     return tuple(specs.values())
 
 
-def _tool_choice(body: _Body) -> str:
-    """ "auto", "none", "required" or the name of the tool that must be called."""
+def _tool_choice(body: _Body) -> tuple[str, frozenset[str] | None]:
+    """ "auto", "none", "required" or the name of the tool that must be called; and the only tools that may be."""
     raw = body.function_call if body.tool_choice == _NULL else body.tool_choice
-    choice = _decode(raw, str | _NamedChoice | None, "tool_choice")  # type: ignore[arg-type]
+    choice = decode(raw, str | _NamedChoice | None, "tool_choice")  # type: ignore[arg-type]
     if choice is None:
-        return "auto"
+        return "auto", None
     if isinstance(choice, str):
-        if choice in {"auto", "none", "required"}:
-            return choice
-        if choice == "any":
-            return "required"
-        raise BadRequest("tool_choice: give auto, none, required or a function.", param="tool_choice")
+        return _plain_choice(choice, "tool_choice"), None
     named: _NamedChoice = choice
     if named.type == "allowed_tools":
-        return "required" if named.mode == "required" else "auto"
-    name = named.function.name if named.function else named.name
+        return _allowed(named)
+    if named.type in {"auto", "none", "required", "any"} and not named.name:
+        return _plain_choice(named.type, "tool_choice.type"), None
+    called = named.function or named.custom
+    name = called.name if called else named.name
     if not name:
         raise BadRequest("tool_choice: the function's name is missing.", param="tool_choice.function.name")
-    return name
+    return name, None
+
+
+def _plain_choice(choice: str, param: str) -> str:
+    if choice in {"auto", "none", "required"}:
+        return choice
+    if choice == "any":
+        return "required"
+    raise BadRequest("tool_choice: give auto, none, required or a function.", param=param)
+
+
+def _allowed(choice: _NamedChoice) -> tuple[str, frozenset[str]]:
+    """A choice among some of the tools; its list stands in `allowed_tools` or, in the newer API, beside the type."""
+    inner = choice.allowed_tools
+    tools = (inner.tools if inner else None) or choice.tools or []
+    named = {(tool.function.name if tool.function else tool.name) or "" for tool in tools} - {""}
+    if not named:
+        raise BadRequest("tool_choice: the list of allowed tools is empty.", param="tool_choice.allowed_tools.tools")
+    mode = (inner.mode if inner else None) or choice.mode or "auto"
+    return _plain_choice(mode, "tool_choice.allowed_tools.mode"), frozenset(named)
 
 
 def _max_tokens(body: _Body) -> int | None:
@@ -338,14 +430,16 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
     return tuple(filter(None, stops))
 
 
-def _response_schema(body: _Body) -> dict[str, Any] | None:
-    wanted = _decode(body.response_format, _ResponseFormat | None, "response_format")  # type: ignore[arg-type]
+async def _response_schema(body: _Body) -> dict[str, Any] | None:
+    wanted = decode(body.response_format, _ResponseFormat | None, "response_format")  # type: ignore[arg-type]
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
         return {"type": "object"}
     if wanted.json_schema is None or wanted.json_schema.schema is None:
         raise BadRequest("response_format: the schema is missing.", param="response_format.json_schema.schema")
+    size = len(memoryview(body.response_format))
+    await check_schema(wanted.json_schema.schema, size=size, param="response_format.json_schema.schema")
     return wanted.json_schema.schema
 
 

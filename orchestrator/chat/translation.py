@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
-from orchestrator.chat.schema import CompletionRequest, parse_request
-from orchestrator.chat.schema import _decode as decode
+from orchestrator.chat.schema import CompletionRequest, decode, parse_request
 from orchestrator.errors import BadRequest
 
 __all__ = ["NULL", "ChatForm", "decode", "decode_each"]

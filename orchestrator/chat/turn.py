@@ -19,6 +19,7 @@ from committee import (
     Committee,
     Event,
     Finished,
+    Message,
     ReasoningDelta,
     StageEvent,
     ToolCall,
@@ -74,11 +75,15 @@ class Turns:
         members = (name for member in self.committee.members for name in (member.model, member.name))
         return list(dict.fromkeys((COMMITTEE_MODEL, *COMMITTEE_ALIASES, *members)))
 
-    def mode_of(self, model: str) -> str:
-        """How the committee answers under that model id. Raises NotFound (code `model_not_found`)."""
+    def mode_of(self, model: str, asked: str = "") -> str:
+        """How the committee answers under that model id; `asked` is the mode that the request itself names.
+
+        A member's id means that member, whatever is asked besides. Raises NotFound (code `model_not_found`) and
+        BadRequest for a member that there is not.
+        """
         name, _, suffix = model.rpartition("@") if model.rpartition("@")[2] in _MODES else (model, "", "")
         if name in ("", COMMITTEE_MODEL, *COMMITTEE_ALIASES):
-            return f"solo:{self.committee.planner}" if suffix == "solo" else "auto"
+            return self._committee_mode(asked or suffix or "auto")
         for member in self.committee.members:
             if name in (member.name, member.model):
                 return f"solo:{member.name}"
@@ -88,12 +93,24 @@ class Turns:
             param="model",
         )
 
+    def _committee_mode(self, asked: str) -> str:
+        kind, _, named = asked.partition(":")
+        if kind != "solo":
+            return asked
+        for member in self.committee.members:
+            if (named or self.committee.planner) in (member.name, member.model):
+                return f"solo:{member.name}"
+        known = ", ".join(member.name for member in self.committee.members)
+        raise BadRequest(
+            f"committee.mode: there is no member {named[:100]!r}; there are {known}.", param="committee.mode"
+        )
+
     def begin(self, request: CompletionRequest, caller: Caller) -> RunningTurn:
         """Take a place and prepare the turn; use the result as a context manager.
 
         Raises NotFound for an unknown model, BadRequest for an unknown tool choice, QueueFull when too many turns run.
         """
-        mode = self.mode_of(request.model)
+        mode = self.mode_of(request.model, request.mode)
         if self._active >= self._most:
             raise QueueFull(f"{self._active} turns are running; try again.", code="too_many_turns", retry_after=2.0)
         offered = self._offered(request, caller)
@@ -104,6 +121,10 @@ class Turns:
                 f"tool_choice names {request.tool_choice[:100]!r}, which is not among the tools.", param="tool_choice"
             )
         return RunningTurn(self, request, caller, mode, offered)
+
+    def may_use_tools(self, request: CompletionRequest) -> bool:
+        """Whether any tool, ours or the client's, could take what came with a request."""
+        return request.tool_choice != "none" and bool(request.client_tools or self.tools.names())
 
     async def aclose(self, timeout_s: float = 5.0) -> None:
         """Let running effects end; stop those that do not."""
@@ -127,7 +148,19 @@ class Turns:
             for spec in self.tools.specs()
             if spec.name not in taken and _SCOPE_OF_EFFECT.get(spec.effect, spec.effect) in caller.scopes
         )
-        return (*request.client_tools, *ours)
+        allowed = request.allowed_tools
+        if allowed is None:
+            return (*request.client_tools, *ours)
+        ours = tuple(spec for spec in ours if not allowed.isdisjoint({spec.name, self.tools.get(spec.name).name}))
+        offered = (*request.client_tools, *ours)
+        if unknown := {
+            name for name in allowed if not {name, name.replace(".", "_")} & {spec.name for spec in offered}
+        }:
+            raise BadRequest(
+                f"tool_choice: {sorted(unknown)[0][:100]!r} is allowed, but is not among the tools.",
+                param="tool_choice.allowed_tools.tools",
+            )
+        return offered
 
 
 @dataclass
@@ -207,6 +240,10 @@ class RunningTurn:
             parallel_tool_calls=request.parallel_tool_calls,
             response_schema=request.response_schema,
             effort=request.effort,
+            n=request.n,
+            logprobs=request.logprobs,
+            presence_penalty=request.presence_penalty,
+            frequency_penalty=request.frequency_penalty,
             act=self._act if self.turns.auto_execute else None,
         )
 
@@ -219,8 +256,27 @@ class RunningTurn:
             user_text=self.request.user_text,
             jobs=_TurnJobs(self.turns.jobs, self.run),
             base_url=self.caller.base_url,
+            attachments=self.request.attachments,
         )
         return await asyncio.gather(*(self._act_once(call, context) for call in calls))
+
+    def repair(self, answer: str, problem: str, finished: Finished) -> AsyncGenerator[Event, None]:
+        """A second attempt at an answer that is not the JSON that was asked for: by another member, if there is one."""
+        request, committee = self.request, self.turns.committee
+        real = [member.name for member in committee.members if not member.stand_in]
+        speaker = finished.speaker or committee.planner
+        others = [name for name in real if name != speaker and finished.members.get(name) in {"ok", "silent"}]
+        demand = f"This answer is not what was asked for: {problem}. Answer again, with nothing but JSON by the schema."
+        return committee.deliberate(
+            Turn(
+                messages=(*request.messages, Message("assistant", answer), Message("user", demand)),
+                seed=derive_seed("repair", self.seed),
+                temperature=request.temperature,
+                max_tokens=request.max_tokens,
+                mode=f"solo:{(others or [speaker])[0]}",
+                response_schema=request.response_schema,
+            )
+        )
 
     async def settle(self) -> None:
         """Wait for calls that go on after the client has gone, so that `job_ids` is complete."""

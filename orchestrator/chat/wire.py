@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from committee import Finished, MemberUsage, ToolCall
+from committee import Account, Finished, MemberUsage, TokenLogprob, ToolCall
+from orchestrator.chat.dialect import Choice
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -46,10 +47,16 @@ class Head:
 
 
 class ChunkWriter:
-    """Encodes the chunks of one streamed answer, each a complete SSE event."""
+    """Encodes the chunks of one streamed answer, each a complete SSE event.
 
-    def __init__(self, head: Head, *, include_usage: bool = False) -> None:
+    An answer may have several choices; reasoning, stages and calls belong to the first. `legacy`: the client knows
+    `function_call` and no `tool_calls`.
+    """
+
+    def __init__(self, head: Head, *, include_usage: bool = False, legacy: bool = False) -> None:
         self._include_usage = include_usage
+        self._legacy = legacy
+        self._begun = 1
         self._head = head.as_dict("chat.completion.chunk")
         prefix = b"data: " + _encode(self._head)[:-1] + b',"choices":[{"index":0,"delta":{'
         self._content = prefix + b'"content":'
@@ -59,8 +66,12 @@ class ChunkWriter:
     def begin(self) -> bytes:
         return self._chunk({"role": "assistant", "content": ""})
 
-    def content(self, text: str) -> bytes:
-        return self._content + _encode(text) + self._end
+    def content(self, text: str, index: int = 0, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
+        if not (index or logprobs):
+            return self._content + _encode(text) + self._end
+        begun = [self._chunk({"role": "assistant", "content": ""}, index=new) for new in range(self._begun, index + 1)]
+        self._begun = max(self._begun, index + 1)
+        return b"".join(begun) + self._chunk({"content": text}, index=index, logprobs=logprobs_of(logprobs))
 
     def reasoning(self, text: str) -> bytes:
         """Thoughts under both names that clients read."""
@@ -74,6 +85,8 @@ class ChunkWriter:
 
     def tool_calls(self, calls: Sequence[ToolCall]) -> bytes:
         """Every call in two fragments, as the SDKs put them together."""
+        if self._legacy:
+            return self._chunk({"function_call": _called(calls[0])})
         pieces = []
         for index, call in enumerate(calls):
             function = {"name": call.name, "arguments": ""}
@@ -85,7 +98,10 @@ class ChunkWriter:
         return b"".join(pieces)
 
     def end(self, finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> bytes:
-        end = self._chunk({}, finish_reason=finished.finish_reason, committee=committee_of(finished, tool_results))
+        reason = _reason(finished.finish_reason, self._legacy)
+        end = self._chunk({}, finish_reason=reason, committee=committee_of(finished, tool_results))
+        for index in range(1, self._begun):
+            end += self._chunk({}, index=index, finish_reason=reason)
         if self._include_usage:
             end += self._event({**self._head, "choices": [], "usage": usage_of(finished.usage)})
         return end
@@ -104,10 +120,12 @@ class ChunkWriter:
         self,
         delta: Mapping[str, Any],
         *,
+        index: int = 0,
         finish_reason: str | None = None,
+        logprobs: Mapping[str, Any] | None = None,
         committee: Mapping[str, Any] | None = None,
     ) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         chunk = {**self._head, "choices": [choice]}
         if committee is not None:
             chunk["committee"] = committee
@@ -120,29 +138,62 @@ class ChunkWriter:
 
 def completion(
     head: Head,
+    choices: Sequence[Choice],
     *,
-    content: str | None,
     reasoning: str,
     tool_calls: Sequence[ToolCall],
     finish_reason: str,
     usage: Mapping[str, Any],
     committee: Mapping[str, Any],
+    legacy: bool = False,
 ) -> bytes:
-    """The whole answer of a request that does not stream."""
-    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
-    if reasoning:
-        message |= {"reasoning_content": reasoning, "reasoning": reasoning}
-    if tool_calls:
-        message["tool_calls"] = [
+    """The whole answer of a request that does not stream; reasoning and calls stand in the first choice."""
+    entries = []
+    for index, choice in enumerate(choices):
+        first = index == 0
+        message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+        if first and reasoning:
+            message |= {"reasoning_content": reasoning, "reasoning": reasoning}
+        if first and tool_calls:
+            message |= {"content": choice.text or None, **_calls(tool_calls, legacy)}
+        entries.append(
             {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _encode(call.arguments).decode()},
+                "index": index,
+                "message": message,
+                "logprobs": logprobs_of(choice.logprobs),
+                "finish_reason": _reason(finish_reason, legacy),
             }
-            for call in tool_calls
-        ]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
-    return _encode({**head.as_dict("chat.completion"), "choices": [choice], "usage": usage, "committee": committee})
+        )
+    return _encode({**head.as_dict("chat.completion"), "choices": entries, "usage": usage, "committee": committee})
+
+
+def _calls(calls: Sequence[ToolCall], legacy: bool) -> dict[str, Any]:
+    if legacy:
+        return {"function_call": _called(calls[0])}
+    return {"tool_calls": [{"id": call.id, "type": "function", "function": _called(call)} for call in calls]}
+
+
+def _called(call: ToolCall) -> dict[str, str]:
+    return {"name": call.name, "arguments": _encode(call.arguments).decode()}
+
+
+def _reason(finish_reason: str, legacy: bool) -> str:
+    return "function_call" if legacy and finish_reason == "tool_calls" else finish_reason
+
+
+def logprobs_of(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    """OpenAI's logprobs object; None when the speaker's server gave none."""
+    if not tokens:
+        return None
+    content = [
+        {**_token(one.token, one.logprob), "top_logprobs": [_token(token, logprob) for token, logprob in one.top]}
+        for one in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _token(token: str, logprob: float) -> dict[str, Any]:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode("utf-8", "replace"))}
 
 
 def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
@@ -167,7 +218,21 @@ def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) 
         "members": finished.members,
         "speaker": finished.speaker,
         "model": finished.model,
+        **_account(finished.account),
         "usage": {name: dataclasses.asdict(usage) for name, usage in finished.usage.items()},
         "causes": finished.causes,
         "tool_results": list(tool_results),
+    }
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {
+        "mode": account.mode,
+        "route": account.route,
+        "decided_by": account.decided_by,
+        "agreed": account.agreed,
+        "dissent": account.dissent,
+        "spoke_because": account.spoke_because,
+        "context": {"fit": account.context.fit, "detail": account.context.detail},
+        "held": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in account.held],
     }

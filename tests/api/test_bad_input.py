@@ -29,6 +29,25 @@ def messages(value: Any) -> bytes:
     return json.dumps({"messages": value}).encode()
 
 
+FIRST_PART = "messages[0].content[0]"
+SCHEMA = "response_format.json_schema.schema"
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+# Every level doubles the number of checks.
+EXPLODING = {
+    "$ref": "#/$defs/n0",
+    "$defs": {f"n{n}": {"anyOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 2} for n in range(40)} | {"n40": {"type": "string"}},
+}
+
+
+def part(value: Any) -> bytes:
+    return messages([{"role": "user", "content": [value]}])
+
+
+def schema(value: Any) -> bytes:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}
+    return chat(b'"response_format":' + json.dumps(wanted).encode())
+
+
 FORTY_BODIES: list[tuple[str, bytes, str | None]] = [
     # name, body, param that the error must name (None: any)
     ("empty", b"", "messages"),
@@ -69,13 +88,54 @@ FORTY_BODIES: list[tuple[str, bytes, str | None]] = [
     ("temperature a string", chat(b'"temperature":"hot"'), "temperature"),
     ("temperature too high", chat(b'"temperature":9'), "temperature"),
     ("max_tokens zero", chat(b'"max_tokens":0'), "max_tokens"),
-    ("n two", chat(b'"n":2'), "n"),
+    ("n zero", chat(b'"n":0'), "n"),
+    ("n five", chat(b'"n":5'), "n"),
+    ("n a fraction", chat(b'"n":1.5'), "n"),
+    ("top_logprobs without logprobs", chat(b'"top_logprobs":3'), "top_logprobs"),
+    ("top_logprobs too many", chat(b'"logprobs":true,"top_logprobs":21'), "top_logprobs"),
+    ("logprobs a number", chat(b'"logprobs":5'), "logprobs"),
+    ("presence_penalty too high", chat(b'"presence_penalty":2.5'), "presence_penalty"),
+    ("frequency_penalty a string", chat(b'"frequency_penalty":"a"'), "frequency_penalty"),
+    ("unknown committee mode", chat(b'"committee":{"mode":"twice"}'), "committee.mode"),
+    ("committee mode of no member", chat(b'"committee":{"mode":"solo:gpt-17"}'), "committee.mode"),
+    ("committee a string", chat(b'"committee":"deep"'), "committee"),
+    ("confirm a string", chat(b'"committee":{"confirm":"call_1"}'), "committee.confirm"),
+    ("confirm of an endless id", chat(b'"committee":{"confirm":["' + b"a" * 300 + b'"]}'), "committee.confirm"),
+    ("no tool allowed", chat(b'"tool_choice":{"type":"allowed_tools"}'), "tool_choice.allowed_tools.tools"),
+    (
+        "an unknown tool allowed",
+        chat(b'"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"x"}]}'),
+        "tool_choice.allowed_tools.tools",
+    ),
+    (
+        "allowed tools in an unknown mode",
+        chat(b'"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"some","tools":[{"name":"x"}]}}'),
+        "tool_choice.allowed_tools.mode",
+    ),
     ("five stops", chat(b'"stop":["a","b","c","d","e"]'), "stop"),
     ("stream a string", chat(b'"stream":"yes"'), "stream"),
     ("tool without function", chat(b'"tools":[{"type":"function"}]'), "tools[0].function"),
     ("unknown tool choice", chat(b'"tool_choice":"sometimes"'), "tool_choice"),
     ("tool choice of no tool", chat(b'"tool_choice":{"type":"function","function":{"name":"x"}}'), "tool_choice"),
     ("unknown response format", chat(b'"response_format":{"type":"xml"}'), "response_format.type"),
+    ("not a schema", schema({"type": "thing"}), SCHEMA),
+    ("not a schema deep inside", schema({"properties": {"a": {"minLength": -1}}}), SCHEMA),
+    ("a schema elsewhere", schema({"$ref": "http://169.254.169.254/schema.json"}), SCHEMA),
+    ("a reference to nothing", schema({"properties": {"a": {"$ref": "#/$defs/b"}}}), SCHEMA),
+    ("a schema that is itself", schema({"$ref": "#"}), SCHEMA),
+    ("a schema that explodes", schema(EXPLODING), SCHEMA),
+    ("a schema of 300 KB", schema({"description": "x" * 300_000}), SCHEMA),
+    ("a part that nobody knows", part({"type": "smell", "smell": "x"}), "messages[0].content[0].type"),
+    ("a part whose text is a number", part({"type": "text", "text": 7}), "messages[0].content[0].text"),
+    ("a part without anything", part({"type": "image_url"}), "messages[0].content[0]"),
+    ("a part by a file id", part({"type": "file", "file": {"file_id": "file-1"}}), "messages[0].content[0].file_id"),
+    ("a part that is no base64", part({"type": "image", "image_base64": "***"}), "messages[0].content[0]"),
+    ("an empty data URL", part({"type": "input_image", "image_url": "data:image/png;base64,"}), FIRST_PART),
+    ("a broken data URL", part({"type": "input_image", "image_url": "data:image/png"}), FIRST_PART),
+    ("a local file", part({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}), FIRST_PART),
+    ("a file that is not there", part({"type": "file", "file_url": f"/uploads/{'0' * 64}/x"}), FIRST_PART),
+    ("an address that is none", part({"type": "file", "file_url": "http://[x"}), FIRST_PART),
+    ("65 attachments", messages([{"role": "user", "content": [PICTURE] * 65}]), "messages"),
     ("json schema missing", chat(b'"response_format":{"type":"json_schema"}'), "response_format.json_schema.schema"),
 ]
 

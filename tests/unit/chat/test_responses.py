@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from committee import Finished, ToolCall
-from orchestrator.chat.dialect import Answer
+from orchestrator.chat.dialect import Answer, Choice
 from orchestrator.chat.responses import ResponseWriter
 
 TEXTS = {
@@ -187,7 +187,7 @@ def test_the_whole_object_is_what_the_stream_ends_with(
     reasoning: list[str], content: list[str], made: list[ToolCall]
 ) -> None:
     whole, streamed = ResponseWriter({}), ResponseWriter({})
-    answer = Answer(content, reasoning, tuple(made), finished("stop"))
+    answer = Answer([Choice(content)], reasoning, calls=tuple(made), finished=finished("stop"))
     for text in reasoning:
         streamed.reasoning(text)
     for text in content:
