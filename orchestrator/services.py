@@ -23,6 +23,8 @@ from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.store import JobStore
 from orchestrator.settings import CommitteeSettings, Settings
+from rag import Embedder
+from rag.embedders import EmbedderConfig, open_embedder
 from tools.film import film_tool
 from tools.image import image_tool
 from tools.jobs import job_cancel_tool, job_status_tool
@@ -46,6 +48,7 @@ class Services:
     committee: Committee
     tools: ToolRegistry
     artifacts: ArtifactStore
+    embedder: Embedder
 
 
 @asynccontextmanager
@@ -54,6 +57,8 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
     async with AsyncExitStack() as stack:
         db = await Database.open(dsn, timeout_s=settings.database.db_timeout_s, size=settings.database.db_pool_size)
         stack.push_async_callback(db.close)
+        embedder = open_embedder(_embedding(settings))
+        stack.push_async_callback(embedder.aclose)
         members = await open_members(settings.committee)
         stack.push_async_callback(close_members, members)
         committee = Committee(
@@ -79,6 +84,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             committee=committee,
             tools=ToolRegistry(_tools(settings)),
             artifacts=artifacts,
+            embedder=embedder,
         )
 
 
@@ -143,6 +149,17 @@ def calibration(settings: Settings) -> Table | None:
 
 async def close_members(members: Sequence[ChatBackend]) -> None:
     await asyncio.gather(*(member.aclose() for member in members))
+
+
+def _embedding(all_settings: Settings) -> EmbedderConfig:
+    settings = all_settings.embedder
+    return EmbedderConfig(
+        model=settings.embed_model_id,
+        base_url=settings.embed_base_url,
+        api=settings.embed_api,
+        api_key=settings.embed_api_key.get_secret_value(),
+        keep_alive=all_settings.committee.ollama_keep_alive,
+    )
 
 
 def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:

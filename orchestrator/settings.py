@@ -135,6 +135,15 @@ class CommitteeSettings(_Group):
         return self.default_num_ctx if "default_num_ctx" in self.model_fields_set else None
 
 
+class EmbedderSettings(_Group):
+    """The model behind embeddings; the lexical embedder when none is named."""
+
+    embed_model_id: str = ""
+    embed_base_url: str = "http://127.0.0.1:11434"
+    embed_api: Literal["auto", "ollama", "openai", "lexical"] = "auto"
+    embed_api_key: SecretStr = SecretStr("")
+
+
 class ToolSettings(_Group):
     """What the committee may do by itself."""
 
@@ -165,12 +174,14 @@ class Settings:
         committee: CommitteeSettings | None = None,
         tools: ToolSettings | None = None,
         jobs: JobSettings | None = None,
+        embedder: EmbedderSettings | None = None,
     ) -> None:
         self.server = server or ServerSettings()
         self.database = database or DatabaseSettings()
         self.committee = committee or CommitteeSettings()
         self.tools = tools or ToolSettings()
         self.jobs = jobs or JobSettings()
+        self.embedder = embedder or EmbedderSettings()
 
 
 class ApiKey:

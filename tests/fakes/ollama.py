@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -98,6 +99,10 @@ class FakeOllama:
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
+        self.embeds: list[dict[str, Any]] = []
+        self.embed_dimensions = 8
+        self.embed_window = 512  # tokens that a text to embed may have
+        self.embed_fault: Fault | None = None
         self.open = 0
         self.disconnected = 0
         self._changed = asyncio.Condition()
@@ -111,6 +116,7 @@ class FakeOllama:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 << 20, middlewares=[self._record])
         app.router.add_post("/api/chat", self._chat)
+        app.router.add_post("/api/embed", self._embed)
         app.router.add_get("/api/tags", self._tags)
         app.router.add_get("/api/ps", self._ps)
         app.router.add_post("/api/show", self._show)
@@ -171,6 +177,37 @@ class FakeOllama:
             if body.get("stream") is False:
                 return web.json_response(self._last(body, reply))
             return await self._stream(request, body, reply, fault)
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.embeds.append(body)
+        fault = self.embed_fault
+        if refusal := await self._refuse_embed(body, fault):
+            return refusal
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        size = body.get("dimensions") or self.embed_dimensions
+        vectors = [embedding(text, min(size, self.embed_dimensions)) for text in texts]
+        if fault is Fault.CUT:
+            vectors.pop()
+        if fault is Fault.EMPTY:
+            vectors = [[] for _ in vectors]
+        if fault is Fault.MALFORMED:
+            return web.Response(text='{"model": "x", "embeddings": [[0.1, ', content_type="application/json")
+        tokens = sum(len(text) // 4 + 1 for text in texts)
+        return web.json_response({"model": body["model"], "embeddings": vectors, "prompt_eval_count": tokens})
+
+    async def _refuse_embed(self, body: dict[str, Any], fault: Fault | None) -> web.StreamResponse | None:
+        if fault is Fault.STALL:
+            await self._stopping.wait()
+        if fault is Fault.HTTP_500:
+            return _error(500, "llama runner process has terminated: exit status 2")
+        if fault is Fault.HTTP_503:
+            return _error(503, "server busy, please try again.  maximum pending requests exceeded")
+        if body["model"] not in self.installed:
+            return _error(404, f"model '{body['model']}' not found")
+        if body.get("truncate") is False and any(len(text) // 4 > self.embed_window for text in body["input"]):
+            return _error(400, "the input length exceeds the context length")
+        return None
 
     async def _tags(self, _: web.Request) -> web.Response:
         return web.json_response({"models": [self._entry(name) for name in self.installed]})
@@ -369,6 +406,13 @@ class FakeOllama:
             return given
         thinks = name.startswith(("qwen3", "gpt-oss", "deepseek-r1")) and "instruct" not in name
         return ["completion", "tools", *(["thinking"] if thinks else [])]
+
+
+def embedding(text: str, size: int) -> list[float]:
+    """A vector of unit length that depends on the text's letters."""
+    counts = [1.0 + sum(ord(letter) % size == place for letter in text) for place in range(size)]
+    length = math.sqrt(sum(count * count for count in counts))
+    return [count / length for count in counts]
 
 
 def is_probe(body: dict[str, Any]) -> bool:

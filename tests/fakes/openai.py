@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.fakes.ollama import PLAN, Fault, Reply, _words
+from tests.fakes.ollama import PLAN, Fault, Reply, _words, embedding
 
 _CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_767_225_600}
 
@@ -33,6 +33,8 @@ class FakeOpenAI:
         self.listed: dict[str, Any] = {}  # more about every model in the list, as vLLM and others tell it
         self.props: dict[str, Any] | None = None  # llama.cpp's own page
         self.chats: list[dict[str, Any]] = []
+        self.embeds: list[dict[str, Any]] = []
+        self.embed_dimensions = 8
         self.base_url = ""
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
@@ -40,6 +42,7 @@ class FakeOpenAI:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/props", self._props)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
@@ -63,6 +66,22 @@ class FakeOpenAI:
 
     async def _props(self, _: web.Request) -> web.Response:
         return _error(404, "Not Found") if self.props is None else web.json_response(self.props)
+
+    async def _embeddings(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.embeds.append(body)
+        if refusal := self._check_key(request):
+            return refusal
+        if body["model"] not in self.models:
+            return _error(404, f"The model `{body['model']}` does not exist.")
+        if body.get("dimensions"):
+            return _error(400, "Model does not support matryoshka representation.")
+        vectors = [embedding(text, self.embed_dimensions) for text in body["input"]]
+        data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(vectors)]
+        tokens = sum(len(text) // 4 + 1 for text in body["input"])
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        # The order is not promised; the index is.
+        return web.json_response({"object": "list", "data": data[::-1], "model": body["model"], "usage": usage})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

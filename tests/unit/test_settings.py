@@ -13,6 +13,7 @@ from orchestrator.settings import (
     SCOPES,
     CommitteeSettings,
     DatabaseSettings,
+    EmbedderSettings,
     JobSettings,
     ServerSettings,
     ToolSettings,
@@ -23,7 +24,7 @@ from orchestrator.settings import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = (ServerSettings, DatabaseSettings, CommitteeSettings, ToolSettings, JobSettings)
+GROUPS = (ServerSettings, DatabaseSettings, CommitteeSettings, ToolSettings, JobSettings, EmbedderSettings)
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +106,14 @@ def test_a_variable_without_effect_says_so() -> None:
 
 def test_the_example_file_holds_no_secret() -> None:  # K012
     text = (ROOT / ".env.example").read_text()
-    for name in ("API_KEYS", "POSTGRES_PASSWORD", "DATABASE_URL", "QWEN_API_KEY", "GPTOSS_API_KEY"):
+    for name in ("API_KEYS", "POSTGRES_PASSWORD", "DATABASE_URL", "QWEN_API_KEY", "GPTOSS_API_KEY", "EMBED_API_KEY"):
         assert re.search(rf"^{name}=$", text, re.MULTILINE)
 
 
 def test_no_other_file_reads_the_environment() -> None:
     readers = [
         str(path.relative_to(ROOT))
-        for package in ("orchestrator", "tools", "committee")
+        for package in ("orchestrator", "tools", "committee", "rag")
         for path in (ROOT / package).rglob("*.py")
         if re.search(r"os\.environ|os\.getenv|getenv\(", path.read_text()) and path.name != "settings.py"
     ]
