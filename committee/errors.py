@@ -8,6 +8,7 @@ CommitteeError
 ├── NothingViable            no candidate can be packed; `gaps` says what is missing
 ├── CitationMismatch         a text cites what its evidence does not list, or the other way round
 ├── CalibrationInvalid       a calibration table cannot be read
+├── StaleCursor              a cursor belongs to another text
 ├── MemberStreamBroken       the speaker was lost after its first word was shown; two voices are never spliced
 └── MemberError              one member could not do one thing; the committee goes on without it
     ├── MemberUnreachable    nothing answers at its address
@@ -98,6 +99,13 @@ class CitationMismatch(CommitteeError):
         parts = [f"not in the evidence: {', '.join(unknown[:8])}"] if unknown else []
         parts += [f"never cited: {', '.join(missing[:8])}"] if missing else []
         super().__init__(f"{type(self).__doc__} {'; '.join(parts)}".strip())
+
+
+class StaleCursor(CommitteeError):
+    """The cursor belongs to another text, segment size or seed; begin again without one."""
+
+    code = "stale_cursor"
+    param = "cursor"
 
 
 class ToolChoiceUnsatisfied(CommitteeError):
