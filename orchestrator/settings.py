@@ -120,6 +120,7 @@ class CommitteeSettings(_Group):
     max_debate_turns: int = Field(default=1, ge=0, le=2)
     calibration_table: Path | None = None
     ollama_keep_alive: str = "24h"
+    icw_enabled: bool = True
     committee_show_reasoning: Literal["off", "status", "full"] = "status"
     stream_chunk_size_chars: int = Field(default=0, ge=0)
     stream_chunk_interval_ms: int = Field(default=50, ge=0, le=5000)

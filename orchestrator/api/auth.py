@@ -66,6 +66,7 @@ _POLICIES = (
     _Policy.of(r"/openapi\.json", ANY_KEY),
     _Policy.of(r"/models(?:/.+)?", ANY_KEY),
     _Policy.of(r"/(?:chat/completions|responses|messages(?:/count_tokens)?)", "chat"),
+    _Policy.of(r"/context/pack|/output/(?:plan|render)", "chat"),
     _Policy.of(r"/conversations(?:/.*)?", "chat"),
     _Policy.of(r"/run", "chat"),
     _Policy.of(r"/upload", "chat"),

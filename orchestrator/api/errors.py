@@ -21,7 +21,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from committee.errors import CommitteeError, CommitteeUnavailable, ContextLengthExceeded, ToolChoiceUnsatisfied
+from committee.errors import (
+    CitationMismatch,
+    CommitteeError,
+    CommitteeUnavailable,
+    ContextLengthExceeded,
+    InvalidPack,
+    NothingViable,
+    StaleCursor,
+    ToolChoiceUnsatisfied,
+)
 from orchestrator.errors import (
     BadRequest,
     Conflict,
@@ -66,6 +75,10 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (OrchestratorError, 500, _SERVER),
     (ContextLengthExceeded, 400, _INVALID),
     (ToolChoiceUnsatisfied, 400, _INVALID),
+    (InvalidPack, 400, _INVALID),
+    (NothingViable, 409, _INVALID),
+    (StaleCursor, 409, _INVALID),
+    (CitationMismatch, 422, _INVALID),
     (CommitteeUnavailable, 503, _SERVER),
     (CommitteeError, 502, _SERVER),
 )
@@ -124,9 +137,10 @@ class ErrorReply:
     code: str
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        return msgspec.json.encode({"error": self.object()})
+        return msgspec.json.encode({"error": self.object(), **self.beside})
 
     def object(self) -> dict[str, Any]:
         """The inner error object, as it also stands in a stream that has already begun."""
@@ -141,9 +155,9 @@ def reply_for(error: BaseException) -> ErrorReply:
         return _http_reply(error)
     for known, status, kind in _TABLE:
         if isinstance(error, known) and isinstance(error, OrchestratorError | CommitteeError):
-            return ErrorReply(
-                status, error.message, kind, error.code, getattr(error, "param", None), _retry_header(error.retry_after)
-            )
+            headers = _retry_header(error.retry_after)
+            beside = {"GAPS": list(error.gaps)} if isinstance(error, NothingViable) else {}
+            return ErrorReply(status, error.message, kind, error.code, getattr(error, "param", None), headers, beside)
     return ErrorReply(500, "The server failed unexpectedly; its log has the details.", _SERVER, "internal_error")
 
 

@@ -15,6 +15,7 @@ from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
 from orchestrator.api.chat import chat_completion, run
+from orchestrator.api.context import context_router
 from orchestrator.api.conversations import conversations_router, session_router
 from orchestrator.api.gate import Gate
 from orchestrator.api.jobs import jobs_router
@@ -81,6 +82,9 @@ def create_api(
     for prefix in ("", "/v1"):
         routes.include_router(models_router(system), prefix=prefix)
         routes.include_router(system_router(system), prefix=prefix, include_in_schema=not prefix)
+        routes.include_router(
+            context_router(enabled=settings.committee.icw_enabled), prefix=prefix, include_in_schema=not prefix
+        )
     for prefix in ("", "/v1", "/api"):
         routes.include_router(
             uploads_router(artifacts, max_bytes=server.max_upload_bytes), prefix=prefix, include_in_schema=not prefix

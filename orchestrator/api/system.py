@@ -24,6 +24,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from committee import MemberHealth
+from committee.context.icw import VERSION as ICW_VERSION
 from orchestrator.chat.turn import COMMITTEE_ALIASES, COMMITTEE_MODEL, Turns
 from orchestrator.db.pool import Database
 from orchestrator.errors import NotFound, OrchestratorError
@@ -114,7 +115,7 @@ class System:
             "openai_compat": True,
             "film_enabled": self._film_enabled,
             "teacher_enabled": False,
-            "icw_enabled": False,
+            "icw_enabled": self._settings.committee.icw_enabled,
             "ablation_enabled": False,
             "version": version("committee-server"),
             "degraded": any(not view["reachable"] for view in real),
@@ -142,6 +143,10 @@ class System:
             "debug": "/debug",
         }
         versions = {"server": version("committee-server")}
+        if self._settings.committee.icw_enabled:
+            endpoints["icw_pack"] = "/context/pack"
+            endpoints["output"] = {"plan": "/output/plan", "render": "/output/render"}
+            versions["icw"] = ICW_VERSION
         if self._film_enabled:
             endpoints["films"] = "/films"
             versions["film"] = FILM_VERSION
