@@ -27,6 +27,7 @@ from orchestrator.artifacts import ArtifactStore
 from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.conversations import ConversationStore
 from orchestrator.chat.dialect import Dialect
+from orchestrator.chat.exchanges import ExchangeStore
 from orchestrator.chat.responses import response
 from orchestrator.chat.turn import Turns
 from orchestrator.db.pool import Database
@@ -67,7 +68,12 @@ def create_api(
     """Wire the HTTP API. `more_routers` (films) are served like the jobs: at the root and under `/api`."""
     server = settings.server
     turns = Turns(
-        committee, tools, jobs, auto_execute=settings.tools.auto_execute_tools, most=server.max_concurrent_turns
+        committee,
+        tools,
+        jobs,
+        exchanges=ExchangeStore(db),
+        auto_execute=settings.tools.auto_execute_tools,
+        most=server.max_concurrent_turns,
     )
     film_enabled = settings.tools.film_enabled and "film.run" in kinds and "film.run" in tools.names()
     system = System(settings, db, turns, film_enabled=film_enabled)

@@ -15,22 +15,38 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.jobs.model import Job
+from tools.registry import ToolResult
 
 REMEMBER_S = 600.0
 _MOST = 10_000
 
 
 @dataclass(slots=True)
-class Run:
-    """One attempt at an answer and its repetitions.
+class Effect:
+    """One call that a run has made, or is making; a repetition may word it differently.
 
-    `effects` holds the jobs that it started, by kind and number: a repetition may word its calls differently and still
-    must not start a second film.
+    arguments: as canonical JSON. result: None as long as it is not known. left_open: another process began this call
+    and left nothing about its end.
+    """
+
+    number: int
+    tool: str
+    arguments: str
+    result: ToolResult | None = None
+    work: asyncio.Task[ToolResult] | None = None
+    left_open: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One attempt at an answer and its repetitions, with the calls that they made.
+
+    opening: the run is being noted, or was noted, where a restart does not lose it.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    effects: dict[tuple[str, int], asyncio.Task[Job]] = field(default_factory=dict)
+    effects: list[Effect] = field(default_factory=list)
+    opening: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ _BREATHE_AFTER_BYTES = 1024 * 1024
 
 
 _NULL = Raw(b"null")
+_OWN_TOOL = "committee:"
 
 
 class _StreamOptions(Struct):
@@ -168,10 +169,10 @@ class CompletionRequest:
 
     `fingerprint` is the same for a request that is sent again. `parts` holds the content of the messages that carry
     more than text, by position; until `Attachments.settle` has taken those in, their `content` only names them, and
-    `attachments` is empty. `mode`: "" (as the model id says), "auto", "deep", "solo" or "solo:<member>". `confirm`:
-    ids of calls that waited for the user's word. `allowed_tools`: the only ones that may be used, None for all.
-    `response_schema`: what the answer must be, None for free text. `legacy_functions`: the client knows
-    `function_call` and no `tool_calls`.
+    `attachments` is empty. `mode`: "" (as the model id says), "auto", "deep", "solo" or "solo:<member>". `confirm`: ids
+    of calls that waited for the user's word. `allowed_tools`: the only ones that may be used, None for all. `opted_in`:
+    tools of this server that the client asks for by name. `response_schema`: what the answer must be, None for free
+    text. `legacy_functions`: the client knows `function_call` and no `tool_calls`.
     """
 
     model: str
@@ -196,6 +197,7 @@ class CompletionRequest:
     mode: str = ""
     confirm: tuple[str, ...] = ()
     allowed_tools: frozenset[str] | None = None
+    opted_in: frozenset[str] = frozenset()
     legacy_functions: bool = False
     parts: Mapping[int, tuple[Part, ...]] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
@@ -237,6 +239,7 @@ async def parse_request(body: bytes, *, prompt: bool = False) -> CompletionReque
         mode=mode,
         confirm=confirm,
         allowed_tools=allowed,
+        opted_in=_opted_in(outer),
         legacy_functions=bool(outer.functions) and not outer.tools,
         parts=parts,
     )
@@ -372,6 +375,12 @@ def _tools(body: _Body, allowed: frozenset[str] | None) -> tuple[ToolSpec, ...]:
         if allowed is None or f.name in allowed
     }
     return tuple(specs.values())
+
+
+def _opted_in(body: _Body) -> frozenset[str]:
+    """Tools of this server that the client asks for among its own, as {"type": "committee:<name>"}, in wire names."""
+    types = (decode(raw, _Tool, f"tools[{position}]").type for position, raw in enumerate(body.tools or ()))
+    return frozenset(kind.removeprefix(_OWN_TOOL).replace(".", "_") for kind in types if kind.startswith(_OWN_TOOL))
 
 
 def _tool_choice(body: _Body) -> tuple[str, frozenset[str] | None]:

@@ -7,16 +7,17 @@ a heading of its own, and not at all where the client asked for a JSON answer.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from committee import (
+    ClientToolCalls,
     Committee,
+    CommitteeError,
     Event,
     Finished,
     Message,
@@ -27,11 +28,15 @@ from committee import (
     ToolSpec,
     Turn,
 )
-from orchestrator.chat.runs import Run, Runs
+from committee.prompts import outcome_json
+from orchestrator.chat.confirmation import announcement, confirmed_ids, conversation_of, conversations
+from orchestrator.chat.effects import WAITS, ActedCall, EffectJobs, Effects
+from orchestrator.chat.exchanges import MAX_IDS, ExchangeStore, arguments_text
+from orchestrator.chat.runs import Effect, Run, Runs
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
 from orchestrator.jobs.store import JobStore
-from tools.registry import JobView, ToolContext, ToolRegistry, ToolResult
+from tools.registry import ToolContext, ToolRegistry
 from tools.seeds import derive_seed
 
 log = logging.getLogger(__name__)
@@ -40,9 +45,12 @@ COMMITTEE_MODEL = "committee-qwen3-gpt-oss"
 COMMITTEE_ALIASES = ("wrapper-film-orchestrator", "committee")
 _MODES = frozenset({"solo", "auto", "deep"})
 # What a key must hold before the members even see a tool of that effect.
-_SCOPE_OF_EFFECT = {"read": "jobs:read", "job": "jobs:write"}
+_SCOPE_OF_EFFECT = {"read": "jobs:read", "write": "jobs:write", "job": "jobs:write"}
 _MOST_IDS_SHOWN = 20
 _LONGEST_ERROR = 800
+# Ids of calls to the client that have something behind them begin so; the rest of them is a hash.
+_MARKED = "call_x"
+_ID_CHARS = 23
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,19 @@ class Turns:
     """Starts turns, at most `most` at a time; owns the effects that outlive their request."""
 
     def __init__(
-        self, committee: Committee, tools: ToolRegistry, jobs: JobStore, *, auto_execute: bool = True, most: int = 256
+        self,
+        committee: Committee,
+        tools: ToolRegistry,
+        jobs: JobStore,
+        *,
+        exchanges: ExchangeStore | None = None,
+        auto_execute: bool = True,
+        most: int = 256,
     ) -> None:
         self.committee = committee
         self.tools = tools
         self.jobs = jobs
+        self.exchanges = exchanges
         self.auto_execute = auto_execute
         self.runs = Runs()
         self._most = most
@@ -115,7 +131,7 @@ class Turns:
             raise QueueFull(f"{self._active} turns are running; try again.", code="too_many_turns", retry_after=2.0)
         offered = self._offered(request, caller)
         if request.tool_choice not in {"auto", "none", "required"} and not any(
-            spec.name == request.tool_choice for spec in offered
+            spec.name == request.tool_choice and _may_be_demanded(spec, request) for spec in offered
         ):
             raise BadRequest(
                 f"tool_choice names {request.tool_choice[:100]!r}, which is not among the tools.", param="tool_choice"
@@ -134,20 +150,47 @@ class Turns:
             task.cancel()
         await asyncio.gather(*self._effects, return_exceptions=True)
 
-    async def outlive(self, work: asyncio.Task[ToolOutcome]) -> ToolOutcome:
-        """Wait for an effect that ends by itself even if the waiting is cancelled."""
+    def own(self, work: asyncio.Task[Any]) -> None:
+        """See to it that a task that outlives its request ends."""
         self._effects.add(work)
         work.add_done_callback(self._effects.discard)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; that it fails is noted and no more."""
+
+        async def attempt() -> None:
+            try:
+                await work
+            except OrchestratorError:
+                log.warning("a note about a turn was lost", exc_info=True)
+
+        self.own(asyncio.create_task(attempt()))
+
+    async def outlive(self, work: asyncio.Task[ToolOutcome]) -> ToolOutcome:
+        """Wait for an effect that ends by itself even if the waiting is cancelled."""
+        self.own(work)
         return await asyncio.shield(work)
 
     def _offered(self, request: CompletionRequest, caller: Caller) -> tuple[ToolSpec, ...]:
-        """The client's tools, and those of ours that the caller may use. On a name clash the client's wins."""
+        """The client's tools, and those of ours that the caller may use.
+
+        On a name clash the client's wins. Beside tools of the client ours may not write unless they were asked for by
+        name: an editor must not find a second writer in its files.
+        """
         taken = {tool.name.replace(".", "_") for tool in request.client_tools}
         ours = tuple(
-            spec
+            spec if self.auto_execute else replace(spec, forceable=False)
             for spec in self.tools.specs()
-            if spec.name not in taken and _SCOPE_OF_EFFECT.get(spec.effect, spec.effect) in caller.scopes
+            if spec.name not in taken
+            and _SCOPE_OF_EFFECT.get(spec.effect, spec.effect) in caller.scopes
+            and (spec.effect != "write" or not request.client_tools or spec.name in request.opted_in)
         )
+        if missing := request.opted_in - taken - {spec.name for spec in ours}:
+            raise BadRequest(
+                f"tools: this server has no tool {sorted(missing)[0][:100]!r} for you.",
+                param="tools",
+                code="unknown_tool",
+            )
         allowed = request.allowed_tools
         if allowed is None:
             return (*request.client_tools, *ours)
@@ -163,23 +206,9 @@ class Turns:
         return offered
 
 
-@dataclass
-class ActedCall:
-    """One call that the server has run."""
-
-    call: ToolCall
-    result: ToolResult
-
-    def view(self) -> dict[str, Any]:
-        """As it stands in the answer's `committee.tool_results`."""
-        return {
-            "name": self.call.name,
-            "arguments": self.call.arguments,
-            "data": self.result.data,
-            "job_ids": list(self.result.job_ids),
-            "film_id": self.result.film_id,
-            "error": self.result.error,
-        }
+def _may_be_demanded(spec: ToolSpec, request: CompletionRequest) -> bool:
+    """A client that has tools of its own demands one of those, or one of ours that it asked for by name."""
+    return spec.effect == "client" or not request.client_tools or spec.name in request.opted_in
 
 
 @dataclass
@@ -191,9 +220,10 @@ class RunningTurn:
     caller: Caller
     mode: str
     offered: tuple[ToolSpec, ...]
-    acted: list[ActedCall] = field(default_factory=list)
     delivered: bool = False
     run: Run = field(default_factory=Run)
+    broken: str = ""
+    _effects: Effects | None = None
     _calls: list[asyncio.Task[ToolOutcome]] = field(default_factory=list)
 
     def __enter__(self) -> RunningTurn:
@@ -204,10 +234,12 @@ class RunningTurn:
     def __exit__(self, *_: object) -> None:
         self.turns._active -= 1
         self.turns.runs.end(self._fingerprint, self.run, delivered=self.delivered)
+        if self.turns.exchanges is not None and self.run.opening is not None:
+            self.turns.later(self.turns.exchanges.end_run(self.run.id, delivered=self.delivered))
 
     @property
     def _fingerprint(self) -> str:
-        return f"{self.caller.owner}/{self.request.fingerprint}"
+        return "/".join((self.caller.owner, self.request.fingerprint, *self.request.confirm))
 
     @property
     def seed(self) -> int:
@@ -215,9 +247,49 @@ class RunningTurn:
         given = self.request.seed
         return derive_seed("turn", self.request.fingerprint if given is None else given)
 
-    def events(self) -> AsyncGenerator[Event, None]:
-        """What the committee does and says, ending with `Finished`; `section` is to be appended then."""
-        return self.turns.committee.deliberate(self._turn())
+    @property
+    def effects(self) -> Effects:
+        if self._effects is None:
+            self._effects = Effects(
+                run=self.run,
+                owner=self.caller.owner,
+                fingerprint=self._fingerprint,
+                retry=self.caller.retry,
+                tools=self.turns.tools,
+                jobs=self.turns.jobs,
+                store=self.turns.exchanges,
+                specs={spec.name: spec for spec in self.offered},
+                own=self.turns.own,
+            )
+        return self._effects
+
+    @property
+    def acted(self) -> list[ActedCall]:
+        """The calls that ran here for this answer."""
+        return [] if self._effects is None else self._effects.acted
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What the committee does and says, ending with `Finished`; `section` is to be appended then.
+
+        Once a tool has run, a failure no longer fails the request, because the client would send it again: the answer
+        ends where it is and says so.
+        """
+        turn = self._turn(await self._messages(), await self._confirmed())
+        try:
+            async with aclosing(self.turns.committee.deliberate(turn)) as events:
+                async for event in events:
+                    if isinstance(event, ClientToolCalls):
+                        event = await self._keep_hidden(event)
+                    elif isinstance(event, Finished):
+                        event = await self._hold(event)
+                    yield event
+        except Exception as error:
+            if not self._calls:
+                raise
+            log.warning("a turn broke after it had acted", exc_info=not isinstance(error, CommitteeError))
+            await self.settle()
+            self.broken = str(error) if isinstance(error, CommitteeError | OrchestratorError) else "internal error"
+            yield await self._hold(_cut_short(self.turns.committee, self.broken))
 
     def tool_results(self) -> list[dict[str, Any]]:
         return [acted.view() for acted in self.acted]
@@ -225,10 +297,10 @@ class RunningTurn:
     def job_ids(self) -> list[str]:
         return list(dict.fromkeys(job_id for acted in self.acted for job_id in acted.result.job_ids))
 
-    def _turn(self) -> Turn:
+    def _turn(self, messages: Sequence[Message], confirmed: tuple[ToolCall, ...]) -> Turn:
         request = self.request
         return Turn(
-            messages=request.messages,
+            messages=messages,
             tools=self.offered,
             seed=self.seed,
             temperature=request.temperature,
@@ -244,21 +316,120 @@ class RunningTurn:
             logprobs=request.logprobs,
             presence_penalty=request.presence_penalty,
             frequency_penalty=request.frequency_penalty,
+            confirmed=confirmed,
             act=self._act if self.turns.auto_execute else None,
         )
 
+    # -- what came before -------------------------------------------------------------------------------------------
+
+    async def _messages(self) -> Sequence[Message]:
+        """The conversation with what the client was not shown of it; what others wrote is marked as such."""
+        messages: Sequence[Message] = self.request.messages
+        if any(message.role == "tool" and not message.tainted for message in messages):
+            messages = [replace(m, tainted=True) if m.role == "tool" else m for m in messages]
+        hidden = await self._hidden(messages)
+        if hidden:
+            messages = [m for message in messages for m in (*_before(message, hidden), message)]
+        if any(message.tainted for message in messages):
+            self.effects.tainted = True
+        return messages
+
+    async def _hidden(self, messages: Sequence[Message]) -> Mapping[str, tuple[Message, ...]]:
+        ids = [call.id for m in messages for call in m.tool_calls if call.id.startswith(_MARKED)]
+        if self.turns.exchanges is None or not ids:
+            return {}
+        try:
+            return await self.turns.exchanges.kept(self.caller.owner, ids[-MAX_IDS:])
+        except OrchestratorError:
+            log.warning("hidden exchanges could not be read; the turn goes on without them", exc_info=True)
+            return {}
+
+    async def _confirmed(self) -> tuple[ToolCall, ...]:
+        """The held calls that the user confirms with this request."""
+        request, store = self.request, self.turns.exchanges
+        if store is None or not self.turns.auto_execute or request.tool_choice == "none":
+            return ()
+        ids = [*request.confirm, *confirmed_ids(request.messages)]
+        if not ids:
+            return ()
+        await self.effects.open()  # a repetition has to come as the run that was allowed to
+        held = await store.confirm(self.caller.owner, conversations(request.messages), ids, run_id=self.run.id)
+        known = {spec.name for spec in self.offered if spec.effect != "client"}
+        self.effects.confirmed = tuple(call for call in held if call.name in known)
+        return self.effects.confirmed
+
+    # -- what happens now -------------------------------------------------------------------------------------------
+
     async def _act(self, calls: Sequence[ToolCall]) -> Sequence[ToolOutcome]:
         """Run server tools. What has begun is finished even when the client goes away."""
+        try:
+            await self.effects.open()
+        except OrchestratorError as error:
+            return [ToolOutcome(call, None, str(error)) for call in calls]
+        assigned = self.effects.assign(calls)
+        return await asyncio.gather(
+            *(self._act_once(call, effect) for call, effect in zip(calls, assigned, strict=True))
+        )
+
+    async def _act_once(self, call: ToolCall, effect: Effect | None) -> ToolOutcome:
+        if effect is None:
+            return ToolOutcome(call, None, WAITS)
+        work = asyncio.create_task(self._invoke(call, effect))
+        self._calls.append(work)
+        return await self.turns.outlive(work)
+
+    async def _invoke(self, call: ToolCall, effect: Effect) -> ToolOutcome:
         context = ToolContext(
             owner=self.caller.owner,
             run_id=self.run.id,
             seed=self.seed,
             user_text=self.request.user_text,
-            jobs=_TurnJobs(self.turns.jobs, self.run),
+            jobs=EffectJobs(self.turns.jobs, self.run, effect),
             base_url=self.caller.base_url,
             attachments=self.request.attachments,
         )
-        return await asyncio.gather(*(self._act_once(call, context) for call in calls))
+        result = await self.effects.carry_out(call, effect, context)
+        self.effects.note(call, result)
+        data = dict(result.data)
+        if result.job_ids:
+            data["watch"] = [watch_url(self.caller.base_url, job_id) for job_id in result.job_ids]
+        return ToolOutcome(call, data or None, result.error)
+
+    async def settle(self) -> None:
+        """Wait for calls that go on after the client has gone, so that `job_ids` is complete."""
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    # -- what has to be remembered ----------------------------------------------------------------------------------
+
+    async def _keep_hidden(self, event: ClientToolCalls) -> ClientToolCalls:
+        """Keep what ran here under the ids of the calls that go to the client, which will come back with them."""
+        if self.turns.exchanges is None or not self.acted:
+            return event
+        marked = tuple(replace(call, id=_MARKED + call.id.removeprefix("call_")[:_ID_CHARS]) for call in event.calls)
+        try:
+            kept = await self.turns.exchanges.keep(
+                self.caller.owner, [call.id for call in marked], _exchange(self.acted, self.effects.specs)
+            )
+        except OrchestratorError:
+            log.warning("a hidden exchange could not be kept", exc_info=True)
+            return event
+        return ClientToolCalls(marked) if kept else event
+
+    async def _hold(self, finished: Finished) -> Finished:
+        """Keep the calls that wait for the user, and name them in the account."""
+        waiting = {(c.name, arguments_text(c.arguments)): c for c in finished.account.held}
+        if self._effects is not None:
+            waiting |= {(c.name, arguments_text(c.arguments)): c for c in self._effects.held}
+        held = tuple(waiting.values())[:MAX_IDS]
+        if not held:
+            return finished
+        if self.turns.exchanges is not None:
+            try:
+                await self.turns.exchanges.hold(self.caller.owner, conversation_of(self.request.user_text), held)
+            except OrchestratorError:
+                log.warning("held calls could not be kept", exc_info=True)
+                held = ()
+        return replace(finished, account=replace(finished.account, held=held))
 
     def repair(self, answer: str, problem: str, finished: Finished) -> AsyncGenerator[Event, None]:
         """A second attempt at an answer that is not the JSON that was asked for: by another member, if there is one."""
@@ -278,77 +449,50 @@ class RunningTurn:
             )
         )
 
-    async def settle(self) -> None:
-        """Wait for calls that go on after the client has gone, so that `job_ids` is complete."""
-        await asyncio.gather(*self._calls, return_exceptions=True)
-
-    async def _act_once(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        work = asyncio.create_task(self._invoke(call, context))
-        self._calls.append(work)
-        return await self.turns.outlive(work)
-
-    async def _invoke(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        result = await self.turns.tools.invoke(call.name, call.arguments, context)
-        self.acted.append(ActedCall(call, result))
-        data = dict(result.data)
-        if result.job_ids:
-            data["watch"] = [watch_url(self.caller.base_url, job_id) for job_id in result.job_ids]
-        return ToolOutcome(call, data or None, result.error)
-
     def section(self, finished: Finished, *, written: bool) -> str:
         """What the server appends; nothing to an answer that must be JSON or that hands calls to the client."""
         if self.request.response_schema is not None or finished.finish_reason == "tool_calls":
             return ""
-        lines = tool_result_lines(self.acted, self.caller.base_url)
-        if lines:
-            section = "### Tool Results\n" + "\n".join(lines) + "\n"
-        elif not written:
+        sections = []
+        if lines := tool_result_lines(self.acted, self.caller.base_url):
+            sections.append("### Tool Results\n" + "\n".join(lines) + "\n")
+        status = []
+        if self.broken:
+            status.append(f"The answer broke off ({self.broken}). What was started goes on.")
+        elif not lines and not written:
             # An empty answer makes some editors send the whole request again.
-            section = f"### Status\nNo member could put this into words ({_causes(finished)}).\n"
-        else:
-            return ""
-        return f"\n\n{section}" if written else section
+            status.append(f"No member could put this into words ({_causes(finished)}).")
+        if held := finished.account.held:
+            status.append(announcement(held))
+        if status:
+            sections.append("### Status\n" + "\n\n".join(status) + "\n")
+        section = "\n".join(sections)
+        return f"\n\n{section}" if written and section else section
 
 
-class _TurnJobs:
-    """Jobs as the tools of one run see them: the n-th effect of a kind in a run is one job, however often it is asked.
+def _cut_short(committee: Committee, cause: str) -> Finished:
+    members = {member.name: "silent" for member in committee.members}
+    return Finished("stop", {}, "single", None, degraded=True, members=members, causes={"server": cause})
 
-    The same call twice in one attempt is one effect; in a repetition of the run the n-th call is the n-th effect
-    whatever its words are, because models word things differently each time.
-    """
 
-    def __init__(self, jobs: JobStore, run: Run) -> None:
-        self._jobs = jobs
-        self._run = run
-        self._asked: dict[str, dict[str, int]] = {}
+def _exchange(acted: Sequence[ActedCall], specs: Mapping[str, ToolSpec]) -> list[Message]:
+    """Calls and results as the messages that a model would have seen."""
+    calls = tuple(one.call for one in acted)
+    results = [
+        Message(
+            "tool",
+            outcome_json(ToolOutcome(one.call, dict(one.result.data) or None, one.result.error)),
+            tool_call_id=one.call.id,
+            name=one.call.name,
+            tainted=one.call.name in specs and specs[one.call.name].taints,
+        )
+        for one in acted
+    ]
+    return [Message("assistant", "", tool_calls=calls), *results]
 
-    async def submit(
-        self,
-        kind: str,
-        payload: dict[str, Any],
-        *,
-        owner: str,
-        idempotency_key: str | None = None,
-        priority: int = 0,
-    ) -> JobView:
-        known = self._asked.setdefault(kind, {})
-        effect = (kind, known.setdefault(idempotency_key or json.dumps(payload, sort_keys=True), len(known)))
-        key = f"{self._run.id}/{kind}/{effect[1]}"
-        if (started := self._run.effects.get(effect)) is not None:
-            with suppress(OrchestratorError):
-                earlier = await self._jobs.get((await asyncio.shield(started)).id, owner=owner)
-                if earlier.status not in {"failed", "cancelled"}:
-                    return earlier
-                key = f"{key}/after/{earlier.id}"
-        work = self._jobs.submit(kind, payload, owner=owner, idempotency_key=key, priority=priority)
-        started = self._run.effects[effect] = asyncio.create_task(work)
-        return await asyncio.shield(started)
 
-    async def get(self, job_id: str, *, owner: str) -> JobView:
-        return await self._jobs.get(UUID(job_id), owner=owner)
-
-    async def cancel(self, job_id: str, *, owner: str) -> JobView:
-        return await self._jobs.cancel(UUID(job_id), owner=owner)
+def _before(message: Message, hidden: Mapping[str, tuple[Message, ...]]) -> tuple[Message, ...]:
+    return next((hidden[call.id] for call in message.tool_calls if call.id in hidden), ())
 
 
 def watch_url(base_url: str, job_id: str | UUID) -> str:

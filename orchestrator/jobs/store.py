@@ -83,6 +83,11 @@ class JobStore:
             raise _no_such_job()
         return Job.from_record(row)
 
+    async def with_key(self, idempotency_key: str, *, owner: str) -> Job | None:
+        """The job that was accepted under this key, whatever was asked for; None when there is none."""
+        row = await self._db.fetchrow(_SQL["by_idempotency_key"], owner, idempotency_key)
+        return None if row is None else Job.from_record(row, replayed=True)
+
     async def list(
         self, *, owner: str, status: str | None = None, kind: str | None = None, limit: int = 50, offset: int = 0
     ) -> tuple[Sequence[Job], int]:
