@@ -114,6 +114,7 @@ class CommitteeSettings(_Group):
     default_num_ctx: int = Field(default=8192, ge=512)
     qwen_num_ctx: int | None = Field(default=None, ge=512)
     gptoss_num_ctx: int | None = Field(default=None, ge=512)
+    model_aliases: CommaList = []
     default_temperature: float = Field(default=0.3, ge=0, le=2)
     planner_model: Literal["qwen3", "qwen", "gptoss"] = "qwen3"
     enable_debate: bool = True
@@ -129,6 +130,8 @@ class CommitteeSettings(_Group):
     speak_idle_timeout_s: float = Field(default=60.0, gt=0)
     turn_timeout_s: float = Field(default=120.0, gt=0)
     cold_load_timeout_s: float = Field(default=180.0, gt=0)
+
+    _lists = field_validator("model_aliases", mode="before")(_split_commas)
 
     @property
     def given_num_ctx(self) -> int | None:
@@ -221,6 +224,17 @@ def parse_api_keys(text: str) -> tuple[ApiKey, ...]:
     if len({key.secret for key in keys}) != len(keys):
         raise ConfigurationError("API_KEYS: the same key stands twice.")
     return tuple(keys)
+
+
+def parse_model_aliases(entries: list[str]) -> dict[str, str]:
+    """Parse `pattern=id` entries, e.g. `claude-*=committee`. Raises ConfigurationError that names the entry."""
+    aliases: dict[str, str] = {}
+    for position, entry in enumerate(entries, start=1):
+        pattern, _, model = (part.strip() for part in entry.partition("="))
+        if not pattern or not model:
+            raise ConfigurationError(f"MODEL_ALIASES entry {position}: write 'asked-for=answering', not {entry!r}.")
+        aliases.setdefault(pattern, model)
+    return aliases
 
 
 def is_loopback(host: str) -> bool:

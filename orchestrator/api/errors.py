@@ -1,7 +1,8 @@
 """The single table from error class to status code and OpenAI error object.
 
 Every route answers errors as `{"error": {"message", "type", "param", "code"}}`, unknown routes, wrong methods and
-invalid bodies included. Nothing else in the server chooses a status for an error.
+invalid bodies included; the routes in Anthropic's dialect have that API's form of the same. Nothing else in the server
+chooses a status for an error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from committee.errors import (
     StaleCursor,
     ToolChoiceUnsatisfied,
 )
+from orchestrator.chat.messages import error_body
 from orchestrator.errors import (
     BadRequest,
     Conflict,
@@ -224,9 +226,9 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-async def send_error(send: Send, reply: ErrorReply) -> None:
-    """Answer a plain ASGI request with an error."""
-    body = reply.body()
+async def send_error(send: Send, reply: ErrorReply, *, anthropic: bool = False) -> None:
+    """Answer a plain ASGI request with an error, in OpenAI's form or Anthropic's."""
+    body = msgspec.json.encode(error_body(reply.object(), reply.status)) if anthropic else reply.body()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

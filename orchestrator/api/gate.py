@@ -39,6 +39,8 @@ _LARGE_BODIES = re.compile(
 )
 UPLOAD_PATH = "/upload"
 UPLOAD_TIMEOUT_S = 600.0
+# Clients of these routes know only Anthropic's form of an error.
+_ANTHROPIC = re.compile(r"/messages(?:/count_tokens)?")
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -107,7 +109,7 @@ class Gate:
             reply = reply_for(error)
             if reply.code == "internal_error":
                 log.exception("request failed", extra={"path": scope["path"]})
-            await send_error(response, reply)
+            await send_error(response, reply, anthropic=_ANTHROPIC.fullmatch(local_path(scope["path"])) is not None)
         finally:
             telemetry.request_id.reset(token)
 

@@ -19,6 +19,7 @@ from orchestrator.api.context import context_router
 from orchestrator.api.conversations import conversations_router, session_router
 from orchestrator.api.gate import Gate
 from orchestrator.api.jobs import jobs_router
+from orchestrator.api.messages import CountTokens
 from orchestrator.api.page import page_router
 from orchestrator.api.sessions import SessionStore
 from orchestrator.api.system import System, models_router, system_router
@@ -28,13 +29,14 @@ from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.conversations import ConversationStore
 from orchestrator.chat.dialect import Dialect
 from orchestrator.chat.exchanges import ExchangeStore
+from orchestrator.chat.messages import message
 from orchestrator.chat.responses import response
 from orchestrator.chat.turn import Turns
 from orchestrator.db.pool import Database
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.store import JobStore
-from orchestrator.settings import Settings, allowed_hosts, parse_api_keys
+from orchestrator.settings import Settings, allowed_hosts, parse_api_keys, parse_model_aliases
 from tools.registry import ToolRegistry
 
 
@@ -74,6 +76,7 @@ def create_api(
         exchanges=ExchangeStore(db),
         auto_execute=settings.tools.auto_execute_tools,
         most=server.max_concurrent_turns,
+        aliases=parse_model_aliases(settings.committee.model_aliases),
     )
     film_enabled = settings.tools.film_enabled and "film.run" in kinds and "film.run" in tools.names()
     system = System(settings, db, turns, film_enabled=film_enabled)
@@ -107,9 +110,11 @@ def create_api(
         show = settings.committee.committee_show_reasoning
         return Answering(dialect, turns, attachments, show_reasoning=show, pacing=pacing)
 
-    direct = {
+    direct: dict[str, ASGIApp] = {
         "/chat/completions": answering(chat_completion),
         "/responses": answering(response),
+        "/messages": answering(message),
+        "/messages/count_tokens": CountTokens(turns),
         "/run": answering(run),
     }
     app = Gate(

@@ -133,6 +133,7 @@ class System:
         endpoints: dict[str, Any] = {
             "chat_completions": "/v1/chat/completions",
             "responses": "/v1/responses",
+            "messages": "/v1/messages",
             "models": "/v1/models",
             "jobs": "/jobs",
             "conversations": "/api/conversations",

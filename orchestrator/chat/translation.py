@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
+from orchestrator.chat.parts import Attached, Part
 from orchestrator.chat.schema import CompletionRequest, decode, parse_request
 from orchestrator.errors import BadRequest
 
@@ -24,16 +25,28 @@ T = TypeVar("T")
 
 NULL = Raw(b"null")
 
-_MESSAGE = re.compile(r"messages\[(\d+)\](\.content)?")
+_MESSAGE = re.compile(r"messages\[(\d+)\](\.content(?:\[(\d+)\])?)?")
 _BREATHE_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a message came from: a field of the client's request, and the one in it that holds the content."""
+    """Where a message came from: a field of the client's request, and the one in it that holds the content.
+
+    parts: where in that field each part of the content stands, where some were left out.
+    """
 
     where: str
     content: str
+    parts: Sequence[int] = ()
+
+    def name(self, found: re.Match[str]) -> str:
+        if not found[2]:
+            return self.where
+        if not found[3]:
+            return self.content
+        position = int(found[3])
+        return f"{self.content}[{self.parts[position] if position < len(self.parts) else position}]"
 
 
 class ChatForm:
@@ -48,10 +61,22 @@ class ChatForm:
         self._sources: list[_Source] = []
         self.body: dict[str, Any] = {}
 
-    def say(self, role: str, content: Any, where: str, *, field: str = "content", **more: Any) -> None:
-        """Add a message that stands at `where` in the client's request, with its content in `field`."""
+    def say(
+        self,
+        role: str,
+        content: Any,
+        where: str,
+        *,
+        field: str = "content",
+        parts: Sequence[int] = (),
+        **more: Any,
+    ) -> None:
+        """Add a message that stands at `where` in the client's request, with its content in `field`.
+
+        parts: the positions in that field of the parts in `content`.
+        """
         self._messages.append({"role": role, "content": content, **more})
-        self._sources.append(_Source(where, f"{where}.{field}" if field else where))
+        self._sources.append(_Source(where, f"{where}.{field}" if field else where, parts))
 
     def call(self, call_id: str, name: str, arguments: str, where: str) -> None:
         """Add a call of the assistant's; calls that follow each other belong to one message."""
@@ -70,9 +95,14 @@ class ChatForm:
                 await asyncio.sleep(0)
             encoded.append(Raw(msgspec.json.encode(message)))
         try:
-            return await parse_request(msgspec.json.encode({**self.body, "messages": encoded}))
+            request = await parse_request(msgspec.json.encode({**self.body, "messages": encoded}))
         except BadRequest as error:
             raise self._in_their_words(error) from None
+        return replace(request, parts={n: tuple(map(self._placed, parts)) for n, parts in request.parts.items()})
+
+    def _placed(self, part: Part) -> Part:
+        """A part that will be looked into later, under the client's name for it."""
+        return replace(part, where=self._name(part.where)) if isinstance(part, Attached) else part
 
     def _in_their_words(self, error: BadRequest) -> BadRequest:
         ours = error.param or ""
@@ -82,8 +112,7 @@ class ChatForm:
 
     def _name(self, param: str) -> str:
         if found := _MESSAGE.match(param):
-            source = self._sources[int(found[1])]
-            return (source.content if found[2] else source.where) + param[found.end() :]
+            return self._sources[int(found[1])].name(found) + param[found.end() :]
         for ours, theirs in self._fields.items():
             if param == ours or param.startswith((f"{ours}.", f"{ours}[")):
                 return theirs + param[len(ours) :]

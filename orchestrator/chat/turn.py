@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +76,7 @@ class Turns:
         exchanges: ExchangeStore | None = None,
         auto_execute: bool = True,
         most: int = 256,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.committee = committee
         self.tools = tools
@@ -82,6 +84,7 @@ class Turns:
         self.exchanges = exchanges
         self.auto_execute = auto_execute
         self.runs = Runs()
+        self._aliases = dict(aliases or {})
         self._most = most
         self._active = 0
         self._effects: set[asyncio.Task[Any]] = set()
@@ -97,17 +100,27 @@ class Turns:
         A member's id means that member, whatever is asked besides. Raises NotFound (code `model_not_found`) and
         BadRequest for a member that there is not.
         """
+        for name in (model, self._meant_by(model)):
+            if (mode := self._own_mode(name, asked)) is not None:
+                return mode
+        raise NotFound(
+            f"The model {model[:100]!r} does not exist; there are {', '.join(self.model_ids())}.",
+            code="model_not_found",
+            param="model",
+        )
+
+    def _own_mode(self, model: str, asked: str) -> str | None:
         name, _, suffix = model.rpartition("@") if model.rpartition("@")[2] in _MODES else (model, "", "")
         if name in ("", COMMITTEE_MODEL, *COMMITTEE_ALIASES):
             return self._committee_mode(asked or suffix or "auto")
         for member in self.committee.members:
             if name in (member.name, member.model):
                 return f"solo:{member.name}"
-        raise NotFound(
-            f"The model {model[:100]!r} does not exist; there are {', '.join(self.model_ids())}.",
-            code="model_not_found",
-            param="model",
-        )
+        return None
+
+    def _meant_by(self, model: str) -> str:
+        """Our id for one that is not ours, by the first alias that fits; the same id when none does."""
+        return next((ours for pattern, ours in self._aliases.items() if fnmatchcase(model, pattern)), model)
 
     def _committee_mode(self, asked: str) -> str:
         kind, _, named = asked.partition(":")

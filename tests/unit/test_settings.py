@@ -21,6 +21,7 @@ from orchestrator.settings import (
     check_bind,
     is_loopback,
     parse_api_keys,
+    parse_model_aliases,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,3 +168,11 @@ def test_allowed_hosts_hold_loopback_docker_and_the_public_name() -> None:
     hosts = allowed_hosts(ServerSettings(public_base_url="https://Films.Example.org/x", allowed_hosts=["Box.lan"]))
     assert {"localhost", "127.0.0.1", "::1", "host.docker.internal", "films.example.org", "box.lan"} <= hosts
     assert not hosts & {"0.0.0.0", "", "evil.example"}
+
+
+def test_aliases_of_models() -> None:
+    entries = ["claude-haiku-*=gpt-oss:20b", "claude-*=committee"]
+    assert parse_model_aliases(entries) == {"claude-haiku-*": "gpt-oss:20b", "claude-*": "committee"}
+    for wrong in ("claude-*", "=committee", "claude-*="):
+        with pytest.raises(ConfigurationError, match="MODEL_ALIASES"):
+            parse_model_aliases([wrong])
