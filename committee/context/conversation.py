@@ -19,6 +19,7 @@ _MOST_RESERVED = 0.25
 _VERBATIM_SHARE = 0.6
 # A note is no archive: of a longer talk, its beginning (what it is about) and its newest part are looked at.
 _FIRST_BLOCKS, _LAST_BLOCKS = 50, 350
+_SLOPE = 12  # a little of many messages is worth more here than all of a few
 _AUTHORITY = {"user": "primary", "assistant": "secondary", "tool": "doc"}
 _NOTE = (
     "[Note: this conversation is longer than the context window. {shortened} of its {all} earlier messages stand below"
@@ -183,7 +184,8 @@ class _Talk:
             for scored in selection.ranked
         ]
         total = sum(len(block) for block in older)
-        shown = icw.shrink(chunks, (room - tokens.weigh(_longest_note(total)) - len(_SEPARATOR)) / icw.GUARD)
+        room = (room - tokens.weigh(_longest_note(total)) - len(_SEPARATOR)) / icw.GUARD
+        shown = icw.shrink(chunks, room, slope=_SLOPE)
         shown.sort(key=lambda pair: by_id[pair[0].id])
         told = sum(len(by_id[chunk.id]) for chunk, _ in shown)
         text = _SEPARATOR.join([_note(total, total - told), *(chunk.text(tier) for chunk, tier in shown)])

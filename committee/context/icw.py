@@ -16,6 +16,7 @@ import hashlib
 import math
 import re
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from committee.errors import CitationMismatch, InvalidPack, NothingViable
 
 VERSION = "1.0.0"
 GUARD = 1.03
+SLOPE = 8
 Tier: TypeAlias = Literal["full", "summary", "bullets", "keylines", "metadata"]
 TIERS: tuple[Tier, ...] = ("full", "summary", "bullets", "keylines", "metadata")
 
@@ -274,24 +276,30 @@ def select(request: PackRequest) -> Selection:
     return Selection(tuple(ranked), {reason: tuple(ids) for reason, ids in out.items() if ids}, terms)
 
 
-def shrink(chunks: Sequence[Chunk], room: float, *, separator: int = 2) -> list[tuple[Chunk, int]]:
+def shrink(chunks: Sequence[Chunk], room: float, *, slope: int = SLOPE, separator: int = 2) -> list[tuple[Chunk, int]]:
     """The chunks (best first) with the tier that each is shown in, so that all together weigh `room` at most.
 
-    From the tail on, first everything goes down to bullets, then to metadata, then out; the first state that fits is
-    the answer.
+    Under pressure the tail goes down first, tier by tier and then out; a chunk enters a tier one step after the chunk
+    behind it, and leaves it `slope` steps later. So the best stay full, some are shortened, and the worst are out. The
+    least pressure that fits is the answer: more room never shows less.
     """
-    tiers = [0] * len(chunks)
-    size = sum(chunk.weight(0) for chunk in chunks) + separator * max(0, len(chunks) - 1)
-    for lowest in (2, 4):
-        for index in reversed(range(len(chunks))):
-            while size > room and tiers[index] < lowest:
-                size += chunks[index].weight(tiers[index] + 1) - chunks[index].weight(tiers[index])
-                tiers[index] += 1
     count = len(chunks)
-    while count and size > room:
-        count -= 1
-        size -= chunks[count].weight(tiers[count]) + (separator if count else 0)
-    return list(zip(chunks[:count], tiers[:count], strict=True))
+
+    def state(pressure: int) -> list[tuple[Chunk, int]]:
+        tiers = (_tier(pressure - (count - 1 - rank), slope) for rank in range(count))
+        return [(chunk, tier) for chunk, tier in zip(chunks, tiers, strict=True) if tier < len(TIERS)]
+
+    def too_large(pressure: int) -> bool:
+        shown = state(pressure)
+        return sum(chunk.weight(tier) + separator for chunk, tier in shown) - separator > room and bool(shown)
+
+    # No tier is longer than the one above it, so sizes fall as the pressure grows.
+    return state(bisect_left(range(count + len(TIERS) * slope), True, key=lambda p: not too_large(p)))
+
+
+def _tier(steps: int, slope: int) -> int:
+    """The tier of a chunk that has been under pressure for so many steps; len(TIERS) is out."""
+    return 0 if steps <= 0 else min(len(TIERS), (steps - 1) // slope + 1)
 
 
 def citations(text: str) -> list[str]:
