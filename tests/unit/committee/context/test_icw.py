@@ -59,6 +59,24 @@ def test_topic_authority_and_recency_rank() -> None:
     assert ids(pack(PackRequest("soil", (old, new)))) == ["b", "a"]
 
 
+def test_ties_go_by_authority_and_then_by_hash() -> None:
+    code = Candidate("a", "Soil facts one.", kind="code", recency=0.65)
+    primary = Candidate("b", "Soil facts two.", kind="primary", recency=0.5)
+    packed = pack(PackRequest("soil", (code, primary)))
+    assert len(set(packed.audit["scores"].values())) == 1  # type: ignore[attr-defined]
+    assert ids(packed) == ["b", "a"]
+    last, first = Candidate("a", "Soil facts one.", hash="f"), Candidate("b", "Soil facts two.", hash="0")
+    assert ids(pack(PackRequest("soil", (last, first)))) == ["b", "a"]
+
+
+def test_of_many_candidates_the_best_are_readable() -> None:
+    packed = pack(PackRequest("w3x1 w3x2", tuple(rose(n) for n in range(200)), budget_tokens=3500))
+    tiers = packed.telemetry["tiers"]
+    assert packed.evidence_index[0].id == "c3"
+    assert tiers["full"] + tiers["summary"] >= 5  # type: ignore[index]
+    assert packed.audit["excluded"]["budget"]  # type: ignore[index]
+
+
 def test_the_score_is_the_weighted_sum() -> None:
     packed = pack(
         PackRequest(

@@ -56,7 +56,7 @@ def test_citations_must_be_in_the_evidence() -> None:
 
 def test_code_blocks_stay_in_one_piece_where_they_can() -> None:
     text = "Intro words. " * 20 + "\n\n```python\n" + "x = 1\n\n" * 30 + "```\n\n" + "Outro words. " * 40
-    for segment in output.plan(text, segment_tokens=140).segments:
+    for segment in output.plan(text, segment_tokens=120).segments:
         assert text[segment.start : segment.end].count("```") % 2 == 0
 
 
