@@ -17,7 +17,16 @@ from typing import Any
 
 import msgspec
 
-from committee.backends.wire import ModelServer, error_from, error_message, sampling, tool_entry
+from committee.backends.wire import (
+    ModelServer,
+    Token,
+    error_from,
+    error_message,
+    sampling,
+    token_logprobs,
+    tool_entry,
+    wanted_logprobs,
+)
 from committee.errors import BadAnswer, ContextTooLong, MemberError, ModelMissing, StreamCut, WrongModel
 from committee.prompts import wire_name
 from committee.schema import (
@@ -63,6 +72,7 @@ class _Line(msgspec.Struct):
     prompt_eval_count: int = 0
     eval_count: int = 0
     error: str | None = None
+    logprobs: list[Token] | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -208,6 +218,7 @@ class OllamaMember:
             "shift": False,
             "keep_alive": self._keep_alive,
             "options": options,
+            **wanted_logprobs(request),
         }
         if (think := self._think(request.think)) is not None:
             body["think"] = think
@@ -427,6 +438,7 @@ class _Answer:
         text: list[str] = []
         thinking: list[str] = []
         calls: list[_Call] = []
+        tokens: list[Token] = []
         done = None
         for raw in lines:
             if not raw or raw.isspace():
@@ -435,6 +447,7 @@ class _Answer:
             if (reply := line.message) is not None:
                 if reply.content:
                     text.append(reply.content)
+                    tokens += line.logprobs or ()
                 if reply.thinking:
                     thinking.append(reply.thinking)
                 if reply.tool_calls:
@@ -448,7 +461,8 @@ class _Answer:
         self._called = self._called or bool(calls)
         if not (text or thinking or calls):
             return None, done
-        return Delta("".join(text), "".join(thinking), _tool_calls(calls) if calls else ()), done
+        made = _tool_calls(calls) if calls else ()
+        return Delta("".join(text), "".join(thinking), made, logprobs=token_logprobs(tokens) if tokens else ()), done
 
     def _parse(self, raw: bytes) -> _Line:
         try:

@@ -15,7 +15,16 @@ from typing import Any
 import msgspec
 
 from committee.backends.ollama import family
-from committee.backends.wire import ModelServer, error_from, error_message, sampling, tool_entry
+from committee.backends.wire import (
+    ModelServer,
+    Token,
+    error_from,
+    error_message,
+    sampling,
+    token_logprobs,
+    tool_entry,
+    wanted_logprobs,
+)
 from committee.errors import BadAnswer, MemberError, ModelMissing, RequestRejected, StreamCut
 from committee.prompts import wire_name
 from committee.schema import (
@@ -52,8 +61,13 @@ class _Delta(msgspec.Struct):
     tool_calls: list[_Fragment] | None = None
 
 
+class _Logprobs(msgspec.Struct):
+    content: list[Token] | None = None
+
+
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
 
@@ -93,6 +107,9 @@ class OpenAIMember:
         # How an answer is bound to a schema, and whether thinking can be switched; lowered when the server refuses.
         self._formats = ["json_schema", "json_object", "none"]
         self._extras = True
+        # Whether it shows how likely its tokens are, and whether it takes pictures; until it refuses.
+        self._tells_logprobs = True
+        self._sees = True
         self._window = config.num_ctx
 
     @property
@@ -109,7 +126,7 @@ class OpenAIMember:
                 return
             except RequestRejected as error:
                 # A refusal is the server's first word, so nothing has been said yet.
-                if not self._give_in(body):
+                if not self._give_in(body, str(error)):
                     raise
                 log.info("a server refused a request; sending less", extra={"member": self.name, "cause": str(error)})
 
@@ -167,7 +184,7 @@ class OpenAIMember:
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [_message(message) for message in _alternating(request.messages)],
+            "messages": [_message(message, self._sees) for message in _alternating(request.messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
             **sampling(request, max_tokens="max_tokens"),
@@ -180,6 +197,8 @@ class OpenAIMember:
                 body["response_format"] = {"type": "json_object"}
         elif request.tools:
             body["tools"] = [tool_entry(tool) for tool in request.tools]
+        if self._tells_logprobs:
+            body |= wanted_logprobs(request)
         if self._extras and request.think is not None:
             if family(self.model).startswith("gpt-oss"):
                 body["reasoning_effort"] = "low" if request.think == "off" else request.think
@@ -187,9 +206,13 @@ class OpenAIMember:
                 body["chat_template_kwargs"] = {"enable_thinking": request.think != "off"}
         return body
 
-    def _give_in(self, body: Mapping[str, Any]) -> bool:
+    def _give_in(self, body: Mapping[str, Any], why: str) -> bool:
         """Send less from now on; False when nothing of what was sent can be left out."""
-        if self._extras and ("reasoning_effort" in body or "chat_template_kwargs" in body):
+        if self._sees and "image" in why.lower() and _pictured(body):
+            self._sees = False
+        elif self._tells_logprobs and "logprobs" in body:
+            self._tells_logprobs = False
+        elif self._extras and ("reasoning_effort" in body or "chat_template_kwargs" in body):
             self._extras = False
         elif "response_format" in body:
             # Another request may have lowered it in the meantime.
@@ -245,6 +268,7 @@ class _Answer:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._tokens: list[Token] = []
         self._calls: dict[int, _Fragment] = {}
         self._reason: str | None = None
         self._usage: _Usage | None = None
@@ -273,7 +297,9 @@ class _Answer:
         """What was read since the last call."""
         if not (self._text or self._thinking):
             return None
-        delta = Delta("".join(self._text), "".join(self._thinking))
+        tokens = token_logprobs(self._tokens) if self._tokens else ()
+        delta = Delta("".join(self._text), "".join(self._thinking), logprobs=tokens)
+        self._tokens.clear()
         self._text.clear()
         self._thinking.clear()
         return delta
@@ -297,6 +323,8 @@ class _Answer:
             self._thinking.append(thought)
             self._thought += 1
         if delta.content:
+            if choice.logprobs is not None:
+                self._tokens += choice.logprobs.content or ()
             thought, text = self._tags.split(delta.content)
             if thought:
                 self._thinking.append(thought)
@@ -392,10 +420,21 @@ def _alternating(messages: Iterable[Message]) -> list[Message]:
     return joined
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _pictured(body: Mapping[str, Any]) -> bool:
+    return any(isinstance(message["content"], list) for message in body["messages"])
+
+
+def _picture(encoded: str) -> dict[str, Any]:
+    kinds = {"/9j/": "jpeg", "UklG": "webp"}  # how JPEG and WebP begin in base64
+    return {"type": "image_url", "image_url": {"url": f"data:image/{kinds.get(encoded[:4], 'png')};base64,{encoded}"}}
+
+
+def _message(message: Message, sees: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.images:
-        pictures = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{i}"}} for i in message.images]
+    if message.images and not sees:
+        entry["content"] += f"\n[{len(message.images)} picture(s) attached, which you cannot see]"
+    elif message.images:
+        pictures = [_picture(encoded) for encoded in message.images]
         entry["content"] = [{"type": "text", "text": message.content}, *pictures]
     if message.tool_calls:
         entry["tool_calls"] = [

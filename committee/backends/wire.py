@@ -27,7 +27,7 @@ from committee.errors import (
     StreamCut,
 )
 from committee.prompts import wire_name
-from committee.schema import ChatRequest, ToolSpec
+from committee.schema import ChatRequest, TokenLogprob, ToolSpec
 
 MAX_LINE_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20
@@ -298,8 +298,44 @@ def sampling(request: ChatRequest, *, max_tokens: str) -> dict[str, Any]:
         "seed": request.seed,
         max_tokens: request.max_tokens,
         "stop": list(request.stop) or None,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+class Alternative(msgspec.Struct):
+    """A token that might have stood there."""
+
+    token: str = ""
+    logprob: float | None = None
+
+
+class Token(msgspec.Struct):
+    """A token with its log probability, as both wires send it."""
+
+    token: str = ""
+    logprob: float | None = None
+    top_logprobs: list[Alternative] | None = None
+
+
+def wanted_logprobs(request: ChatRequest) -> dict[str, Any]:
+    """The fields that ask for log probabilities, which both wires call the same."""
+    if request.logprobs is None:
+        return {}
+    return {"logprobs": True, **({"top_logprobs": request.logprobs} if request.logprobs else {})}
+
+
+def token_logprobs(tokens: list[Token]) -> tuple[TokenLogprob, ...]:
+    return tuple(
+        TokenLogprob(
+            one.token,
+            one.logprob,
+            tuple((other.token, other.logprob) for other in one.top_logprobs or () if other.logprob is not None),
+        )
+        for one in tokens
+        if one.logprob is not None
+    )
 
 
 def tool_entry(tool: ToolSpec) -> dict[str, Any]:

@@ -328,7 +328,8 @@ class FakeOllama:
             if self.token_ms:
                 await asyncio.sleep(self.token_ms / 1000)
             model = "tinyllama:1b" if fault is Fault.WRONG_MODEL else body["model"]
-            await self._write(response, {"model": model, "created_at": CREATED, "message": message, "done": False})
+            line = {"model": model, "created_at": CREATED, "message": message, "done": False}
+            await self._write(response, {**line, **logprobs(body, message["content"])})
         if fault is not None and len(messages) <= half and await self._break(request, response, body, fault):
             return response
         await response.write(_line(self._last(body, reply, streamed=True)))
@@ -413,6 +414,14 @@ def embedding(text: str, size: int) -> list[float]:
     counts = [1.0 + sum(ord(letter) % size == place for letter in text) for place in range(size)]
     length = math.sqrt(sum(count * count for count in counts))
     return [count / length for count in counts]
+
+
+def logprobs(body: dict[str, Any], token: str) -> dict[str, Any]:
+    """The log probability of a piece of an answer, where it was asked for: the same for every piece."""
+    if not body.get("logprobs") or not token:
+        return {}
+    top = [{"token": f"{token}{n or ''}", "logprob": -0.25 - n} for n in range(body.get("top_logprobs", 0))]
+    return {"logprobs": [{"token": token, "logprob": -0.25, **({"top_logprobs": top} if top else {})}]}
 
 
 def is_probe(body: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.fakes.ollama import PLAN, Fault, Reply, _words, embedding
+from tests.fakes.ollama import PLAN, Fault, Reply, _words, embedding, logprobs
 
 _CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_767_225_600}
 
@@ -91,6 +91,8 @@ class FakeOpenAI:
         for name in self.refuse:
             if name in body or name == body.get("response_format", {}).get("type"):
                 return _error(400, f"Unsupported parameter: {name}")
+        if "image_url" in self.refuse and any(isinstance(m["content"], list) for m in body["messages"]):
+            return _error(400, "This model does not support image inputs.")
         if body["model"] not in self.models:
             return _error(404, f"The model `{body['model']}` does not exist.")
         if self.fault is Fault.STALL:
@@ -140,7 +142,9 @@ class FakeOpenAI:
     async def _send(
         self, response: web.StreamResponse, body: dict[str, Any], delta: dict[str, Any], reason: str | None = None
     ) -> None:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        if found := logprobs(body, delta.get("content", "")):
+            choice["logprobs"] = {"content": found["logprobs"]}
         await response.write(b": ping\n\n")
         await _event(response, {**_CHUNK, "model": body["model"], "choices": [choice], "usage": None})
 
