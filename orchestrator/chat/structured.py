@@ -88,6 +88,9 @@ def _no_constant(name: str) -> Any:
 
 
 def _draft(schema: Mapping[str, Any]) -> type[Validator]:
+    """The draft that `$schema` names, the latest if it names none. Raises ValueError for what is no name."""
+    if not isinstance(schema.get("$schema", ""), str):
+        raise ValueError("$schema is no text")
     return validators.validator_for(schema, default=_DRAFT)
 
 
