@@ -144,6 +144,11 @@ class Deliberation:
     # -- routing ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> AsyncGenerator[Event, None]:
+        if self.turn.confirmed and self.turn.act is not None:
+            async with aclosing(self._as_confirmed(self.turn.confirmed)) as events:
+                async for event in events:
+                    yield event
+            return
         solo, why = self._route()
         if solo:
             self.seats = solo
@@ -155,6 +160,15 @@ class Deliberation:
             self._alone(solo, asked_for=asked_for) if native else self._together(solo=asked_for)
         ) as events:
             async for event in events:
+                yield event
+
+    async def _as_confirmed(self, calls: tuple[ToolCall, ...]) -> AsyncGenerator[Event, None]:
+        """What the user has confirmed needs no further opinion: exactly that is done, and one member says so."""
+        yield StageEvent("act", None, "started", ", ".join(prompts.wire_name(call.name) for call in calls))
+        outcomes = await self._act(calls)
+        yield ToolResults(outcomes)
+        async with aclosing(self._speak(Decision("call", "agreed"), outcomes)) as spoken:
+            async for event in spoken:
                 yield event
 
     def _route(self) -> tuple[list[Seat], str]:

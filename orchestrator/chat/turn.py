@@ -472,7 +472,7 @@ class RunningTurn:
         status = []
         if self.broken:
             status.append(f"The answer broke off ({self.broken}). What was started goes on.")
-        elif not lines and not written:
+        elif not written:
             # An empty answer makes some editors send the whole request again.
             status.append(f"No member could put this into words ({_causes(finished)}).")
         if held := finished.account.held:

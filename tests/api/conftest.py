@@ -31,7 +31,7 @@ from tests.fakes.ollama import FakeOllama
 from tools.film import FilmRequest, film_tool
 from tools.image import image_tool
 from tools.jobs import job_cancel_tool, job_status_tool
-from tools.registry import ToolRegistry
+from tools.registry import Tool, ToolRegistry
 
 
 @dataclass
@@ -73,6 +73,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             committee: CommitteeSettings | None = None,
             tools: ToolSettings | None = None,
             config: CommitteeConfig | None = None,
+            more_tools: Sequence[Tool] = (),
         ) -> Server:
             settings = Settings(
                 server=server or ServerSettings(data_dir=tmp_path),
@@ -98,7 +99,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
                 events=events,
                 kinds=kinds,
                 committee=members,
-                tools=ToolRegistry([film_tool(), image_tool(), job_status_tool(), job_cancel_tool()]),
+                tools=ToolRegistry([film_tool(), image_tool(), job_status_tool(), job_cancel_tool(), *more_tools]),
                 artifacts=artifacts,
                 more_routers=[films_router(FilmStore(db), principal_of)],
             )
