@@ -7,6 +7,7 @@ everything unusual goes through msgspec. No named SSE events: they break the off
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -208,6 +209,15 @@ def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
         "completion_tokens_details": {"reasoning_tokens": hidden},
         "prompt_tokens_details": {"cached_tokens": 0},
     }
+
+
+def prompt_tokens_of_one(members: Mapping[str, MemberUsage]) -> int:
+    """What the prompt was for the member for whom it was largest, in the mean of the times that it was asked.
+
+    Coding agents take the prompt's tokens for how full the window is: the sum of all members, each asked several times,
+    would have them shorten a conversation that fits well.
+    """
+    return max((math.ceil(one.prompt_tokens / one.calls) for one in members.values() if one.calls), default=0)
 
 
 def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
