@@ -183,7 +183,7 @@ async def _stream_events(
                     if section := turn.section(event, written=answer.written):
                         answer.append(section)
                         await pacing.write(section, write_content)
-                    if problem := await _json_problem(turn.request, answer):
+                    if not turn.acted and (problem := await _json_problem(turn.request, answer)):
                         raise JsonAnswerInvalid.because(problem)
                     await stream.write(writer.end(event, turn.tool_results()))
 
@@ -195,7 +195,13 @@ def _step(event: StageEvent) -> dict[str, Any]:
 async def _answer_whole(turn: RunningTurn, asked: Asked, narrator: Narrator, send: Send) -> None:
     answer = await _collect(turn, turn.events(), narrator)
     if await _json_problem(turn.request, answer):
-        await _repair(turn, answer, narrator)
+        try:
+            await _repair(turn, answer, narrator)
+        except CommitteeError as error:
+            if not turn.acted:
+                raise
+            # A failed request would be sent again, for effects that are there already.
+            log.warning("an answer with effects is not the JSON that was asked for", extra={"code": error.code})
     await send_json(send, asked.whole(answer, turn.tool_results()))
     turn.delivered = True
 

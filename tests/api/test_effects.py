@@ -171,6 +171,24 @@ async def test_after_a_tool_has_run_no_failure_fails_the_request(
     assert await bench_server.job_count() == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nor_does_an_answer_in_the_wrong_form(bench_server: Server, ollamas: Pair, stream: bool) -> None:
+    plan(ollamas, ("film_run", {"synopsis": "Butterflies"}))
+    body = {"messages": user(FILM_PROMPT), "response_format": {"type": "json_object"}}
+    if stream:
+        events = await raw_stream(bench_server, body)
+        assert events[-1] == "[DONE]"
+        assert not any('"error":{' in event for event in events)
+        committee = json.loads(events[-2])["committee"]
+    else:
+        status, answer = await bench_server.post(CHAT, body)
+        assert status == 200
+        assert content_of(answer) == "Hello from the model."
+        committee = answer["committee"]
+    assert len(committee["tool_results"]) == 1
+    assert await bench_server.job_count() == 1
+
+
 # -- beside the client's tools ---------------------------------------------------------------------------------------
 
 
