@@ -96,6 +96,7 @@ class FakeOllama:
         self.most_context: int | None = None  # what there is memory for: larger contexts are loaded this large
         self.size_vram = 20 << 30  # of 20 GiB
         self.chars_per_token = 4.0
+        self.too_long = 0  # chats refused because they exceed the context
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
@@ -288,6 +289,7 @@ class FakeOllama:
         if body.get("think") is True and "thinking" not in self._capabilities(name):
             return _error(400, f'"{name}" does not support thinking')
         if not self.old and body.get("truncate") is False and self.prompt_tokens(body) > self._context(body):
+            self.too_long += 1
             return _error(400, "the input length exceeds the context length")
         return None
 
@@ -299,8 +301,11 @@ class FakeOllama:
             self.loaded[name] = context
 
     def prompt_tokens(self, body: dict[str, Any]) -> int:
-        """What the conversation of a chat takes, by this server's own count."""
-        return int(sum(len(message.get("content") or "") for message in body["messages"]) / self.chars_per_token)
+        """What the prompt of a chat takes, declared tools included, by this server's own count."""
+        texts = [message.get("content") or "" for message in body["messages"]]
+        texts += [json.dumps(message["tool_calls"]) for message in body["messages"] if message.get("tool_calls")]
+        texts += [json.dumps(tool) for tool in body.get("tools") or ()]
+        return int(sum(len(text) for text in texts) / self.chars_per_token)
 
     def _context(self, body: dict[str, Any]) -> int:
         asked = int(body.get("options", {}).get("num_ctx", 4096))
