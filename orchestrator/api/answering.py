@@ -27,6 +27,7 @@ from committee import (
     ReasoningDelta,
     StageEvent,
 )
+from committee.errors import ContextLengthExceeded
 from orchestrator.api.auth import base_url_of, principal_of
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
@@ -96,7 +97,11 @@ class Answering:
                 work = stream_turn(turn, asked.writer, narrator, stream, Answer(), self._pacing)
             else:
                 work = _answer_whole(turn, asked, narrator, send)
-            await unless_gone(work, receive)
+            try:
+                await unless_gone(work, receive)
+            except ContextLengthExceeded as error:
+                error.param = asked.conversation
+                raise
 
 
 async def body_of(receive: Receive) -> bytes:

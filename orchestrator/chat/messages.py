@@ -111,6 +111,7 @@ class _Counted(Struct):
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None
+    committee: Raw = NULL
 
 
 class _Body(_Counted, kw_only=True):
@@ -178,6 +179,7 @@ async def _form_of(asked: _Counted) -> ChatForm:
         "parallel_tool_calls": not (choice and choice.disable_parallel_tool_use),
         "response_format": _response_format(asked),
         "reasoning_effort": _effort(asked),
+        "committee": asked.committee,
     }
     return form
 
