@@ -17,7 +17,7 @@ from msgspec import Meta, Raw, Struct
 
 from committee import Finished, TokenLogprob, ToolCall
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
-from orchestrator.chat.schema import MAX_MESSAGES
+from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
 from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, prompt_tokens_of_one, usage_of
@@ -196,6 +196,8 @@ async def _offer_tools(given: list[Raw], form: ChatForm) -> frozenset[str]:
     offered: list[dict[str, Any]] = []
     custom: set[str] = set()
     for position, tool in enumerate(await decode_each(given, _Tool, "tools")):
+        if tool.type.startswith(OWN_TOOL):
+            offered.append({"type": tool.type})
         if tool.type not in {"function", "custom"}:
             continue
         name = _needed(tool.name, f"tools[{position}].name")
