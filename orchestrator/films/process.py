@@ -11,10 +11,10 @@ def find_task(name: str) -> Task:
         from orchestrator.films import render
 
         return {"panel": render.panel, "segment": render.segment}[name]
-    if name == "speak":
+    if name in {"speak", "utter"}:
         from orchestrator.films import speech
 
-        return speech.speak
+        return {"speak": speech.speak, "utter": speech.utter}[name]
     if name == "soundtrack":
         from orchestrator.films import soundtrack
 

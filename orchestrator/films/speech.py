@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import re
 import tempfile
 import wave
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ _DONT_EXIT = 0x8000
 _UTF8 = 1
 _RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
 _WORDS_PER_MINUTE = 148
+_SLOWEST, _FASTEST = 80, 450
 _SEED = 1
 _VARIANTS = {"female": "f3", "male": "m3", "whisper": "whisper"}
 # espeak's own names differ from the codes that people use.
@@ -45,6 +48,45 @@ def speak(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
             file.writeframes(samples)
         spoken.append({"id": line["id"], "path": str(path), "duration_s": len(samples) / 2 / voice.sample_rate})
     return {"voice": voice.name, "sample_rate": voice.sample_rate, "lines": spoken}
+
+
+def utter(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Speak `text` with espeak's voice `voice`, `speed` times as fast as usual, into the sound file `path`.
+
+    `format` is one of `sound.FORMATS`. Returns {duration_s}. A text without a sound gives a moment of silence.
+    """
+    from orchestrator.films import sound
+
+    speaker = _Voice("en", arguments["voice"])
+    try:
+        remaining = speaker.hurry(arguments["speed"])
+        samples = speaker.say(arguments["text"]) or bytes(2 * (speaker.sample_rate // 10))
+    finally:
+        speaker.close()
+    duration_s = sound.write(
+        samples, speaker.sample_rate, Path(arguments["path"]), arguments["format"], tempo=remaining
+    )
+    return {"duration_s": duration_s}
+
+
+@cache
+def languages() -> dict[str, str]:
+    """Names of the languages that the library speaks, by their codes. Reads its data without loading it."""
+    found: dict[str, str] = {}
+    for file in sorted(Path(espeakng_loader.get_data_path(), "lang").rglob("*")):
+        if file.is_file():
+            fields = dict(line.split(None, 1) for line in file.read_text().splitlines() if len(line.split(None, 1)) > 1)
+            code = fields.get("language", "").split()
+            if code:
+                found[code[0]] = fields.get("name", code[0]).strip()
+    return found
+
+
+@cache
+def variants() -> frozenset[str]:
+    """Names of the ways in which every language can be spoken: "f1", "m3", "whisper", ..."""
+    folder = Path(espeakng_loader.get_data_path(), "voices", "!v")
+    return frozenset(file.name for file in folder.iterdir() if file.is_file())
 
 
 def voice_names(language: str, voice: str) -> list[str]:
@@ -91,6 +133,17 @@ class _Voice:
         # A little slower and less sing-song than the defaults: it is a narrator, not a screen reader.
         for parameter, value in ((_RATE, _WORDS_PER_MINUTE), (_PITCH, 42), (_RANGE, 58), (_WORD_GAP, 1)):
             self._library.espeak_SetParameter(parameter, value, 0)
+
+    def close(self) -> None:
+        """Let go of the library; a process that speaks for hours would otherwise keep a copy for every text."""
+        self._library.espeak_Terminate()
+        _ctypes.dlclose(self._library._handle)
+
+    def hurry(self, speed: float) -> float:
+        """Speak `speed` times as fast, as far as the library can; returns the factor that remains."""
+        rate = min(_FASTEST, max(_SLOWEST, round(_WORDS_PER_MINUTE * speed)))
+        self._library.espeak_SetParameter(_RATE, rate, 0)
+        return speed * _WORDS_PER_MINUTE / rate
 
     def say(self, text: str) -> bytes:
         """16-bit mono samples."""
