@@ -70,17 +70,6 @@ class Reply:
 
 Answer = Callable[[dict[str, Any]], Reply]
 
-# A member that keeps its view, approves nothing, and prefers nothing.
-REVIEW: dict[str, Any] = {
-    "defect_in_mine": "",
-    "defect_in_other": "",
-    "approve": [],
-    "action": "answer",
-    "calls": [],
-    "key": "",
-}
-VERDICT: dict[str, Any] = {"reason": "Both look alike.", "pick": "tie"}
-
 
 class FakeOllama:
     """One server with its installed models. Everything may be changed between requests."""
@@ -91,16 +80,11 @@ class FakeOllama:
         self.token_ms = token_ms
         self.load_s = 0.0
         self.plan: dict[str, Any] | str = PLAN
-        self.sample: dict[str, Any] | None = None  # what a second look at the same messages finds, if something else
-        self.replanned: dict[str, Any] = {}  # what follows from results; the same plan again unless it says otherwise
-        self.review: dict[str, Any] | str = REVIEW
-        self.verdict: dict[str, Any] | str | Callable[[dict[str, Any]], dict[str, Any]] = VERDICT
-        self.choice: dict[str, Any] = {}
         self.text = "Hello from the model."
         self.thinking = ""
         self.answer: Answer | None = None
         self.fault: Fault | None = None
-        # None: every chat; else those of one stage, as `stage_of` tells them apart.
+        # None: every chat. "probe" or "speak": only chats with, or without, a response format.
         self.fault_stage: str | None = None
         self.fault_count: int | None = None
         self.drip_s = 0.05
@@ -112,11 +96,12 @@ class FakeOllama:
         self.most_context: int | None = None  # what there is memory for: larger contexts are loaded this large
         self.size_vram = 20 << 30  # of 20 GiB
         self.chars_per_token = 4.0
-        self.too_long = 0  # chats refused because they exceed the context
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
         self.embeds: list[dict[str, Any]] = []
+        self.generates: list[dict[str, Any]] = []
+        self.infill = "return a + b"
         self.embed_dimensions = 8
         self.embed_window = 512  # tokens that a text to embed may have
         self.embed_fault: Fault | None = None
@@ -134,6 +119,7 @@ class FakeOllama:
         app = web.Application(client_max_size=64 << 20, middlewares=[self._record])
         app.router.add_post("/api/chat", self._chat)
         app.router.add_post("/api/embed", self._embed)
+        app.router.add_post("/api/generate", self._generate)
         app.router.add_get("/api/tags", self._tags)
         app.router.add_get("/api/ps", self._ps)
         app.router.add_post("/api/show", self._show)
@@ -164,22 +150,13 @@ class FakeOllama:
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(condition)
 
-    def of(self, stage: str) -> list[dict[str, Any]]:
-        """The chats of one stage, in the words of `stage_of`."""
-        return [chat for chat in self.chats if stage_of(chat) == stage]
-
     @property
     def probes(self) -> list[dict[str, Any]]:
-        return self.of("probe")
+        return [chat for chat in self.chats if is_probe(chat)]
 
     @property
     def speeches(self) -> list[dict[str, Any]]:
-        return self.of("speak")
-
-    @property
-    def stages(self) -> list[str]:
-        """The stages of all chats, in the order in which they came."""
-        return [stage_of(chat) for chat in self.chats]
+        return [chat for chat in self.chats if not is_probe(chat)]
 
     # -- routes -----------------------------------------------------------------------------------------------------
 
@@ -203,6 +180,36 @@ class FakeOllama:
             if body.get("stream") is False:
                 return web.json_response(self._last(body, reply))
             return await self._stream(request, body, reply, fault)
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.generates.append(body)
+        async with self._counted():
+            fault = self._take_fault(body)
+            if refusal := await self._refuse(
+                {**body, "messages": [{"content": body["prompt"] + body["suffix"]}]}, fault
+            ):
+                return refusal
+            if "insert" not in self._capabilities(body["model"]) and body["suffix"]:
+                return _error(400, f"registry.ollama.ai/library/{body['model']} does not support insert")
+            return await self._stream_infill(request, body, fault)
+
+    async def _stream_infill(
+        self, request: web.Request, body: dict[str, Any], fault: Fault | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        words = _words(self.infill)[: body["options"].get("num_predict", 1000)]
+        head = {"model": body["model"], "created_at": CREATED}
+        for number, word in enumerate(words):
+            await asyncio.sleep(self.token_ms / 1000)
+            if fault is not None and number == 1 and await self._break(request, response, body, fault):
+                return response
+            await response.write(_line({**head, "response": word, "done": False}))
+        reason = "length" if len(words) < len(_words(self.infill)) else "stop"
+        counts = {"prompt_eval_count": len(body["prompt"] + body["suffix"]) // 4, "eval_count": len(words)}
+        await response.write(_line({**head, "response": "", "done": True, "done_reason": reason, **counts}))
+        return response
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -293,7 +300,7 @@ class FakeOllama:
             self._changed.notify_all()
 
     def _take_fault(self, body: dict[str, Any]) -> Fault | None:
-        if self.fault is None or self.fault_stage not in (None, stage_of(body)):
+        if self.fault is None or (self.fault_stage is not None and (self.fault_stage == "probe") != is_probe(body)):
             return None
         if self.fault_count is not None:
             if self.fault_count <= 0:
@@ -314,7 +321,6 @@ class FakeOllama:
         if body.get("think") is True and "thinking" not in self._capabilities(name):
             return _error(400, f'"{name}" does not support thinking')
         if not self.old and body.get("truncate") is False and self.prompt_tokens(body) > self._context(body):
-            self.too_long += 1
             return _error(400, "the input length exceeds the context length")
         return None
 
@@ -326,11 +332,8 @@ class FakeOllama:
             self.loaded[name] = context
 
     def prompt_tokens(self, body: dict[str, Any]) -> int:
-        """What the prompt of a chat takes, declared tools included, by this server's own count."""
-        texts = [message.get("content") or "" for message in body["messages"]]
-        texts += [json.dumps(message["tool_calls"]) for message in body["messages"] if message.get("tool_calls")]
-        texts += [json.dumps(tool) for tool in body.get("tools") or ()]
-        return int(sum(len(text) for text in texts) / self.chars_per_token)
+        """What the conversation of a chat takes, by this server's own count."""
+        return int(sum(len(message.get("content") or "") for message in body["messages"]) / self.chars_per_token)
 
     def _context(self, body: dict[str, Any]) -> int:
         asked = int(body.get("options", {}).get("num_ctx", 4096))
@@ -339,21 +342,8 @@ class FakeOllama:
     def _reply(self, body: dict[str, Any]) -> Reply:
         if self.answer is not None:
             return self.answer(body)
-        match stage_of(body):
-            case "native" if body["messages"][-1]["role"] != "tool" and (calls := _native_calls(self.plan)):
-                return Reply(tool_calls=calls)
-            case "probe":
-                again = sum(chat["messages"] == body["messages"] for chat in self.chats) % 2 == 0
-                return Reply(_document(PLAN, self.sample if again and self.sample is not None else self.plan))
-            case "replan":
-                return Reply(_document(PLAN, {**(self.plan if isinstance(self.plan, dict) else {}), **self.replanned}))
-            case "cross-check":
-                return Reply(_document(REVIEW, self.review))
-            case "verdict":
-                verdict = self.verdict
-                return Reply(_document({}, verdict if isinstance(verdict, dict | str) else verdict(body)))
-            case "choose":
-                return Reply(json.dumps(self.choice))
+        if is_probe(body):
+            return Reply(self.plan if isinstance(self.plan, str) else json.dumps({**PLAN, **self.plan}))
         return Reply(self.text, thinking=self.thinking if body.get("think") is not False else "")
 
     async def _stream(
@@ -468,35 +458,9 @@ def logprobs(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def is_probe(body: dict[str, Any]) -> bool:
-    """Whether a chat asks for a plan."""
-    return stage_of(body) in ("probe", "replan")
-
-
-def stage_of(body: dict[str, Any]) -> str:
-    """What the committee asks for in a chat, by the schema that binds the answer: "probe", "replan" (the same after
-    tools have run), "cross-check", "verdict", "choose", "native" (with tools), or "speak" for everything else."""
+    """Whether a chat is bound to the schema of a plan."""
     schema = body.get("format")
-    fields = schema.get("properties", {}) if isinstance(schema, dict) else {}
-    if "defect_in_mine" in fields:
-        return "cross-check"
-    if "pick" in fields or "ranking" in fields:
-        return "verdict"
-    if "action" in fields:
-        return "replan" if "have been carried out" in body["messages"][-1]["content"] else "probe"
-    if any(re.match(r"\d+\.", name) for name in fields):
-        return "choose"
-    return "native" if body.get("tools") else "speak"
-
-
-def _native_calls(plan: dict[str, Any] | str) -> list[dict[str, Any]]:
-    """The calls of a plan, as a model makes them that was offered tools."""
-    if isinstance(plan, str) or plan.get("action") != "call":
-        return []
-    return [{"function": {"name": call["tool"], "arguments": call["args"]}} for call in plan["calls"]]
-
-
-def _document(default: dict[str, Any], given: dict[str, Any] | str) -> str:
-    return given if isinstance(given, str) else json.dumps({**default, **given})
+    return isinstance(schema, dict) and "action" in schema.get("properties", {})
 
 
 def _messages(reply: Reply) -> list[dict[str, Any]]:

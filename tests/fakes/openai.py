@@ -34,6 +34,8 @@ class FakeOpenAI:
         self.props: dict[str, Any] | None = None  # llama.cpp's own page
         self.chats: list[dict[str, Any]] = []
         self.embeds: list[dict[str, Any]] = []
+        self.completions: list[dict[str, Any]] = []
+        self.infill = "return a + b"
         self.embed_dimensions = 8
         self.base_url = ""
         self._runner: web.AppRunner | None = None
@@ -43,6 +45,7 @@ class FakeOpenAI:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/embeddings", self._embeddings)
+        app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/props", self._props)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
@@ -66,6 +69,26 @@ class FakeOpenAI:
 
     async def _props(self, _: web.Request) -> web.Response:
         return _error(404, "Not Found") if self.props is None else web.json_response(self.props)
+
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.completions.append(body)
+        if refusal := self._check_key(request):
+            return refusal
+        if "suffix" in self.refuse and "suffix" in body:
+            return _error(400, "suffix is not currently supported")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
+        words = _words(self.infill)
+        for number, word in enumerate(words):
+            reason = "stop" if number + 1 == len(words) else None
+            choice = {"index": 0, "text": word, "logprobs": None, "finish_reason": reason}
+            await _event(response, {**head, "choices": [choice], "usage": None})
+        usage = {"prompt_tokens": 9, "completion_tokens": len(words), "total_tokens": 9 + len(words)}
+        await _event(response, {**head, "choices": [], "usage": usage})
+        await response.write(b"data: [DONE]\n\n")
+        return response
 
     async def _embeddings(self, request: web.Request) -> web.Response:
         body = await request.json()
