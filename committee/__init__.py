@@ -7,7 +7,6 @@ from their configuration. Imports nothing of ours: tools and jobs reach it as va
 from committee.committee import Committee
 from committee.errors import (
     CalibrationInvalid,
-    CommitteeBusy,
     CommitteeError,
     CommitteeUnavailable,
     ContextLengthExceeded,
@@ -51,7 +50,6 @@ __all__ = [
     "ChatRequest",
     "ClientToolCalls",
     "Committee",
-    "CommitteeBusy",
     "CommitteeConfig",
     "CommitteeError",
     "CommitteeUnavailable",

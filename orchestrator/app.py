@@ -19,5 +19,7 @@ def create_app(services: Services) -> Api:
         committee=services.committee,
         tools=services.tools,
         artifacts=services.artifacts,
+        embedder=services.embedder,
+        infill=services.infill,
         more_routers=[films_router(services.films, principal_of)],
     )

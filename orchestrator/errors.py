@@ -12,6 +12,7 @@ OrchestratorError
 ├── QueueFull             429  come back after `retry_after` seconds
 ├── Unavailable           503  a part we need does not answer
 │   └── DatabaseUnavailable
+├── TookTooLong           504  what was asked for goes on; `details` says where to find it
 ├── StorageFull           507
 └── ConfigurationError         start-up only: one clear line, exit code 2
 
@@ -19,6 +20,8 @@ OrchestratorError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class OrchestratorError(Exception):
@@ -33,10 +36,12 @@ class OrchestratorError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
         if code is not None:
             self.code = code
+        self.details = dict(details or {})  # more fields for the error object that the client gets
         self.param = param
         self.retry_after = retry_after
 
@@ -109,6 +114,12 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
 
     code = "database_unavailable"
+
+
+class TookTooLong(OrchestratorError):
+    """The work goes on, but the request has waited long enough."""
+
+    code = "timeout"
 
 
 class StorageFull(OrchestratorError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from committee import CalibrationInvalid, ChatBackend, Committee, CommitteeConfig, MemberConfig
 from committee.calibration import Table
+from committee.infill import Infill, InfillConfig
 from committee.members import open_members as open_configured
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
@@ -49,6 +50,7 @@ class Services:
     tools: ToolRegistry
     artifacts: ArtifactStore
     embedder: Embedder
+    infill: Infill | None
 
 
 @asynccontextmanager
@@ -59,6 +61,9 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         stack.push_async_callback(db.close)
         embedder = open_embedder(_embedding(settings))
         stack.push_async_callback(embedder.aclose)
+        infill = open_infill(settings)
+        if infill is not None:
+            stack.push_async_callback(infill.aclose)
         members = await open_members(settings.committee)
         stack.push_async_callback(close_members, members)
         committee = Committee(
@@ -85,6 +90,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             tools=ToolRegistry(_tools(settings)),
             artifacts=artifacts,
             embedder=embedder,
+            infill=infill,
         )
 
 
@@ -149,6 +155,24 @@ def calibration(settings: Settings) -> Table | None:
 
 async def close_members(members: Sequence[ChatBackend]) -> None:
     await asyncio.gather(*(member.aclose() for member in members))
+
+
+def open_infill(all_settings: Settings) -> Infill | None:
+    """The model that fills gaps in code, when one is configured."""
+    settings = all_settings.infill
+    if not settings.fim_model_id:
+        return None
+    return Infill(
+        InfillConfig(
+            model=settings.fim_model_id,
+            base_url=settings.fim_base_url,
+            api=settings.fim_api,
+            api_key=settings.fim_api_key.get_secret_value(),
+            num_ctx=settings.fim_num_ctx,
+            keep_alive=all_settings.committee.ollama_keep_alive,
+            timeout_s=settings.fim_timeout_s,
+        )
+    )
 
 
 def _embedding(all_settings: Settings) -> EmbedderConfig:

@@ -139,6 +139,17 @@ class CommitteeSettings(_Group):
         return self.default_num_ctx if "default_num_ctx" in self.model_fields_set else None
 
 
+class InfillSettings(_Group):
+    """The model that completes code in an editor; none unless named."""
+
+    fim_model_id: str = ""
+    fim_base_url: str = "http://127.0.0.1:11434"
+    fim_api: Literal["auto", "ollama", "openai"] = "auto"
+    fim_api_key: SecretStr = SecretStr("")
+    fim_num_ctx: int = Field(default=8192, ge=512)
+    fim_timeout_s: float = Field(default=30.0, gt=0)
+
+
 class EmbedderSettings(_Group):
     """The model behind embeddings; the lexical embedder when none is named."""
 
@@ -164,6 +175,7 @@ class JobSettings(_Group):
 
     worker_concurrency: int = Field(default=2, ge=1, le=64)
     job_queue_max: int = Field(default=1000, ge=1)
+    image_wait_s: float = Field(default=60.0, gt=0)
     render_processes: int | None = Field(default=None, ge=1, le=64)
 
 
@@ -179,6 +191,7 @@ class Settings:
         tools: ToolSettings | None = None,
         jobs: JobSettings | None = None,
         embedder: EmbedderSettings | None = None,
+        infill: InfillSettings | None = None,
     ) -> None:
         self.server = server or ServerSettings()
         self.database = database or DatabaseSettings()
@@ -186,6 +199,7 @@ class Settings:
         self.tools = tools or ToolSettings()
         self.jobs = jobs or JobSettings()
         self.embedder = embedder or EmbedderSettings()
+        self.infill = infill or InfillSettings()
 
 
 class ApiKey:

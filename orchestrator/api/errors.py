@@ -24,7 +24,6 @@ from starlette.types import Send
 
 from committee.errors import (
     CitationMismatch,
-    CommitteeBusy,
     CommitteeError,
     CommitteeUnavailable,
     ContextLengthExceeded,
@@ -43,11 +42,13 @@ from orchestrator.errors import (
     PayloadTooLarge,
     QueueFull,
     StorageFull,
+    TookTooLong,
     Unauthorized,
     Unavailable,
     Unprocessable,
     UnsupportedMedia,
 )
+from rag.errors import EmbedderBusy, EmbedderUnavailable, EmbeddingError, EmbeddingRejected
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (Conflict, 409, _INVALID),
     (QueueFull, 429, "rate_limit_error"),
     (Unavailable, 503, _SERVER),
+    (TookTooLong, 504, _SERVER),
     (StorageFull, 507, _SERVER),
     (OrchestratorError, 500, _SERVER),
     (ContextLengthExceeded, 400, _INVALID),
@@ -82,9 +84,12 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (NothingViable, 409, _INVALID),
     (StaleCursor, 409, _INVALID),
     (CitationMismatch, 422, _INVALID),
-    (CommitteeBusy, 429, "rate_limit_error"),
     (CommitteeUnavailable, 503, _SERVER),
     (CommitteeError, 502, _SERVER),
+    (EmbeddingRejected, 400, _INVALID),
+    (EmbedderBusy, 429, "rate_limit_error"),
+    (EmbedderUnavailable, 503, _SERVER),
+    (EmbeddingError, 502, _SERVER),
 )
 
 
@@ -142,13 +147,15 @@ class ErrorReply:
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
     def body(self) -> bytes:
         return msgspec.json.encode({"error": self.object(), **self.beside})
 
     def object(self) -> dict[str, Any]:
         """The inner error object, as it also stands in a stream that has already begun."""
-        return {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        known = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {**self.details, **known}
 
 
 def reply_for(error: BaseException) -> ErrorReply:
@@ -158,10 +165,11 @@ def reply_for(error: BaseException) -> ErrorReply:
     if isinstance(error, HTTPException):
         return _http_reply(error)
     for known, status, kind in _TABLE:
-        if isinstance(error, known) and isinstance(error, OrchestratorError | CommitteeError):
+        if isinstance(error, known) and isinstance(error, OrchestratorError | CommitteeError | EmbeddingError):
             headers = _retry_header(error.retry_after)
             beside = {"GAPS": list(error.gaps)} if isinstance(error, NothingViable) else {}
-            return ErrorReply(status, error.message, kind, error.code, getattr(error, "param", None), headers, beside)
+            param, details = getattr(error, "param", None), getattr(error, "details", {})
+            return ErrorReply(status, error.message, kind, error.code, param, headers, beside, details)
     return ErrorReply(500, "The server failed unexpectedly; its log has the details.", _SERVER, "internal_error")
 
 

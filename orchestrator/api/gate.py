@@ -35,7 +35,7 @@ _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+
 # Desktop applications; no web site can have such an origin.
 _DESKTOP_SCHEMES = frozenset({"app", "tauri", "vscode-file", "vscode-webview", "capacitor"})
 _LARGE_BODIES = re.compile(
-    r"/chat/completions|/run|/responses|/messages(?:/count_tokens)?|/conversations/[^/]+/messages"
+    r"/chat/completions|/run|/responses|/messages(?:/count_tokens)?|(?:/fim)?/completions|/embeddings|/conversations/[^/]+/messages"
 )
 UPLOAD_PATH = "/upload"
 UPLOAD_TIMEOUT_S = 600.0

@@ -10,19 +10,27 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from committee import Committee
+from committee.infill import Infill
 from orchestrator.api import errors
 from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
 from orchestrator.api.chat import chat_completion, run
+from orchestrator.api.completions import Completions
 from orchestrator.api.context import context_router
 from orchestrator.api.conversations import conversations_router, session_router
+from orchestrator.api.direct import Direct
+from orchestrator.api.embeddings import EmbeddingsRoute
 from orchestrator.api.gate import Gate
+from orchestrator.api.images import MODEL as IMAGE_MODEL
+from orchestrator.api.images import ImagesRoute
 from orchestrator.api.jobs import jobs_router
 from orchestrator.api.messages import CountTokens
 from orchestrator.api.page import page_router
 from orchestrator.api.sessions import SessionStore
-from orchestrator.api.system import System, models_router, system_router
+from orchestrator.api.speech import MODEL as SPEECH_MODEL
+from orchestrator.api.speech import SpeechRoute
+from orchestrator.api.system import ListedModel, System, models_router, system_router
 from orchestrator.api.uploads import uploads_router
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.chat.attachments import Attachments
@@ -37,6 +45,8 @@ from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.store import JobStore
 from orchestrator.settings import Settings, allowed_hosts, parse_api_keys, parse_model_aliases
+from rag import Embedder
+from rag.embedders.lexical import LexicalEmbedder
 from tools.registry import ToolRegistry
 
 
@@ -48,10 +58,12 @@ class Api:
     routes: FastAPI
     turns: Turns
     system: System
+    speech: SpeechRoute
 
     async def aclose(self) -> None:
-        """Let started effects finish and stop background checks; call it before the database is closed."""
+        """Let started effects finish, stop background checks and child processes; before the database is closed."""
         await self.turns.aclose()
+        await self.speech.aclose()
         await self.system.aclose()
 
 
@@ -65,9 +77,15 @@ def create_api(
     committee: Committee,
     tools: ToolRegistry,
     artifacts: ArtifactStore,
+    embedder: Embedder | None = None,
+    infill: Infill | None = None,
     more_routers: Sequence[APIRouter] = (),
 ) -> Api:
-    """Wire the HTTP API. `more_routers` (films) are served like the jobs: at the root and under `/api`."""
+    """Wire the HTTP API. `more_routers` (films) are served like the jobs: at the root and under `/api`.
+
+    embedder: the lexical one if none is given. infill: the model that fills gaps, if there is one.
+    """
+    embedder = embedder or LexicalEmbedder()
     server = settings.server
     turns = Turns(
         committee,
@@ -79,7 +97,8 @@ def create_api(
         aliases=parse_model_aliases(settings.committee.model_aliases),
     )
     film_enabled = settings.tools.film_enabled and "film.run" in kinds and "film.run" in tools.names()
-    system = System(settings, db, turns, film_enabled=film_enabled)
+    speech = SpeechRoute()
+    system = System(settings, db, turns, film_enabled=film_enabled, beside=_beside(embedder, infill))
     authenticator = Authenticator(parse_api_keys(server.api_keys.get_secret_value()), SessionStore(db))
     attachments = Attachments(artifacts)
     pacing = Pacing(settings.committee.stream_chunk_size_chars, settings.committee.stream_chunk_interval_ms / 1000)
@@ -116,6 +135,11 @@ def create_api(
         "/messages": answering(message),
         "/messages/count_tokens": CountTokens(turns),
         "/run": answering(run),
+        "/completions": (completions := Completions(turns, infill)),
+        "/fim/completions": completions,
+        "/embeddings": Direct(EmbeddingsRoute(embedder)),
+        "/images/generations": Direct(ImagesRoute(jobs, events, kinds, artifacts, wait_s=settings.jobs.image_wait_s)),
+        "/audio/speech": Direct(speech),
     }
     app = Gate(
         _Switch(direct, routes),
@@ -127,7 +151,19 @@ def create_api(
         base_url=server.base_url,
         public_base_url=server.public_base_url,
     )
-    return Api(app, routes, turns, system)
+    return Api(app, routes, turns, system, speech)
+
+
+def _beside(embedder: Embedder, infill: Infill | None) -> list[ListedModel]:
+    """The models beside the committee, each with what it is for."""
+    models = [
+        ListedModel(embedder.name, ("embeddings",)),
+        ListedModel(IMAGE_MODEL, ("images",)),
+        ListedModel(SPEECH_MODEL, ("speech",)),
+    ]
+    if infill is not None:
+        models.append(ListedModel(infill.model, ("completions", "infill"), infill.window))
+    return models
 
 
 class _Switch:

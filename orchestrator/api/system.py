@@ -14,8 +14,8 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
@@ -86,10 +86,28 @@ class Glance(Generic[T]):
             self._ended = time.monotonic()
 
 
+@dataclass(frozen=True)
+class ListedModel:
+    """A model beside the committee, as the list of models shows it; `context_length` in tokens where it is known."""
+
+    id: str
+    capabilities: tuple[str, ...]
+    context_length: int | None = None
+
+
 class System:
     """Collects what the server says about itself."""
 
-    def __init__(self, settings: Settings, db: Database, turns: Turns, *, film_enabled: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        turns: Turns,
+        *,
+        film_enabled: bool,
+        beside: Sequence[ListedModel] = (),
+    ) -> None:
+        self._beside = tuple(beside)
         self._settings = settings
         self._turns = turns
         self._film_enabled = film_enabled
@@ -134,6 +152,11 @@ class System:
             "chat_completions": "/v1/chat/completions",
             "responses": "/v1/responses",
             "messages": "/v1/messages",
+            "completions": "/v1/completions",
+            "fim_completions": "/v1/fim/completions",
+            "embeddings": "/v1/embeddings",
+            "images_generations": "/v1/images/generations",
+            "audio_speech": "/v1/audio/speech",
             "models": "/v1/models",
             "jobs": "/jobs",
             "conversations": "/api/conversations",
@@ -172,20 +195,26 @@ class System:
         return body | {f"{name}_detail": member["note"] for name, member in named.items()} | {"members": members}
 
     def models(self) -> list[dict[str, Any]]:
-        """The committee under its ids, and each member by its model; by its name where the model tells nobody apart."""
+        """The committee under its ids, each member by its model (by its name where the model tells nobody apart), and
+        the models beside them."""
         members = self._turns.committee.members
         real = Counter(member.model for member in members if not member.stand_in)
         owners = {m.model if real[m.model] == 1 and not m.stand_in else m.name: m.name for m in members}
-        return [
-            {
-                "id": name,
-                "object": "model",
-                "created": self._started,
-                "owned_by": owners.get(name, "committee"),
-                "capabilities": ["chat", "tools", "reasoning"],
-            }
-            for name in (COMMITTEE_MODEL, *COMMITTEE_ALIASES, *owners)
+        windows = {member.name: member.window for member in members if not member.stand_in}
+        # What the whole committee can read; one member may be able to read more.
+        common = min((window for window in windows.values() if window is not None), default=None)
+        chat = ("chat", "tools", "reasoning")
+        listed = [
+            *(ListedModel(name, chat, common) for name in (COMMITTEE_MODEL, *COMMITTEE_ALIASES)),
+            *(ListedModel(name, chat, windows.get(member)) for name, member in owners.items()),
+            *self._beside,
         ]
+        return [self._entry(model, owners.get(model.id, "committee")) for model in listed]
+
+    def _entry(self, model: ListedModel, owner: str) -> dict[str, Any]:
+        entry = {"id": model.id, "object": "model", "created": self._started, "owned_by": owner}
+        window = {} if model.context_length is None else {"context_length": model.context_length}
+        return {**entry, "capabilities": list(model.capabilities), **window}
 
     def _database_kind(self) -> str:
         return "connected" if self._settings.database.external_dsn else "embedded"

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from committee import Committee, CommitteeConfig, MemberConfig
+from committee.infill import Infill
 from committee.members import open_members
 from orchestrator.api.auth import principal_of
 from orchestrator.api.films import films_router
@@ -27,6 +28,7 @@ from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.store import JobStore
 from orchestrator.settings import CommitteeSettings, JobSettings, ServerSettings, Settings, ToolSettings
+from rag import Embedder
 from tests.fakes.ollama import FakeOllama
 from tools.film import FilmRequest, film_tool
 from tools.image import image_tool
@@ -74,12 +76,15 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             tools: ToolSettings | None = None,
             config: CommitteeConfig | None = None,
             more_tools: Sequence[Tool] = (),
+            jobs_settings: JobSettings | None = None,
+            embedder: Embedder | None = None,
+            infill: Infill | None = None,
         ) -> Server:
             settings = Settings(
                 server=server or ServerSettings(data_dir=tmp_path),
                 committee=committee or CommitteeSettings(),
                 tools=tools or ToolSettings(),
-                jobs=JobSettings(),
+                jobs=jobs_settings or JobSettings(),
             )
             artifacts = ArtifactStore(tmp_path / "artifacts", db)
             kinds = {
@@ -101,6 +106,8 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
                 committee=members,
                 tools=ToolRegistry([film_tool(), image_tool(), job_status_tool(), job_cancel_tool(), *more_tools]),
                 artifacts=artifacts,
+                embedder=embedder,
+                infill=infill,
                 more_routers=[films_router(FilmStore(db), principal_of)],
             )
             stack.push_async_callback(api.aclose)

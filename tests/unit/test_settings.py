@@ -14,6 +14,7 @@ from orchestrator.settings import (
     CommitteeSettings,
     DatabaseSettings,
     EmbedderSettings,
+    InfillSettings,
     JobSettings,
     ServerSettings,
     ToolSettings,
@@ -25,7 +26,15 @@ from orchestrator.settings import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = (ServerSettings, DatabaseSettings, CommitteeSettings, ToolSettings, JobSettings, EmbedderSettings)
+GROUPS = (
+    ServerSettings,
+    DatabaseSettings,
+    CommitteeSettings,
+    ToolSettings,
+    JobSettings,
+    EmbedderSettings,
+    InfillSettings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +116,15 @@ def test_a_variable_without_effect_says_so() -> None:
 
 def test_the_example_file_holds_no_secret() -> None:  # K012
     text = (ROOT / ".env.example").read_text()
-    for name in ("API_KEYS", "POSTGRES_PASSWORD", "DATABASE_URL", "QWEN_API_KEY", "GPTOSS_API_KEY", "EMBED_API_KEY"):
+    for name in (
+        "API_KEYS",
+        "POSTGRES_PASSWORD",
+        "DATABASE_URL",
+        "QWEN_API_KEY",
+        "GPTOSS_API_KEY",
+        "EMBED_API_KEY",
+        "FIM_API_KEY",
+    ):
         assert re.search(rf"^{name}=$", text, re.MULTILINE)
 
 
