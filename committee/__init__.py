@@ -7,6 +7,7 @@ from their configuration. Imports nothing of ours: tools and jobs reach it as va
 from committee.committee import Committee
 from committee.errors import (
     CalibrationInvalid,
+    CommitteeBusy,
     CommitteeError,
     CommitteeUnavailable,
     ContextLengthExceeded,
@@ -50,6 +51,7 @@ __all__ = [
     "ChatRequest",
     "ClientToolCalls",
     "Committee",
+    "CommitteeBusy",
     "CommitteeConfig",
     "CommitteeError",
     "CommitteeUnavailable",

@@ -1,210 +1,237 @@
-"""Compare what the members proposed, and decide, in code: no model judges here.
+"""Compare what the members hold, in code: no model judges here.
 
 Agreement is the same action and, where they exist, the same calls or the same short answer in canonical form. Two
-open-ended answers cannot contradict each other in code; they are "compatible" and their points are merged.
+open-ended answers cannot contradict each other in code; they are compatible, and their points are merged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
-from committee import arguments, prompts
-from committee.proposal import Action, Proposal, ProposedCall
-from committee.schema import Agreement, ToolCall, ToolSpec
+from committee import arguments, keys, plans, prompts
+from committee.plans import PlannedCall
+from committee.prompts import Outline
+from committee.proposal import Action, Proposal
+from committee.schema import Agreement, Position, ToolCall, ToolSpec
 
-_MAX_OUTLINE = 10
+_MOST_POINTS = 10
+_MOST_RISKS = 3
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:[,' \u202f]\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?|[-+]?\.\d+")
-_OPTION = re.compile(r"\A(?:option|answer|choice)?\s*[(\[]?([a-h])[)\].:]?\Z")
-_YES = frozenset({"yes", "true", "correct", "right", "ja", "oui", "si", "sí"})
-_NO = frozenset({"no", "false", "incorrect", "wrong", "nein", "non"})
-_ARTICLE = re.compile(r"\A(?:the|a|an)\s+")
-# Factor to a base unit per quantity; two keys are the same if quantity and value are.
-_UNITS: dict[str, tuple[str, float]] = {
-    "ms": ("s", 1e-3), "s": ("s", 1), "sec": ("s", 1), "second": ("s", 1), "min": ("s", 60), "minute": ("s", 60),
-    "h": ("s", 3600), "hour": ("s", 3600), "day": ("s", 86400),
-    "mm": ("m", 1e-3), "cm": ("m", 1e-2), "m": ("m", 1), "meter": ("m", 1), "metre": ("m", 1), "km": ("m", 1e3),
-    "kilometer": ("m", 1e3), "kilometre": ("m", 1e3),
-    "mg": ("g", 1e-3), "g": ("g", 1), "gram": ("g", 1), "kg": ("g", 1e3), "kilogram": ("g", 1e3),
-    "b": ("byte", 1), "byte": ("byte", 1), "kb": ("byte", 1e3), "mb": ("byte", 1e6), "gb": ("byte", 1e9),
-    "kib": ("byte", 2**10), "mib": ("byte", 2**20), "gib": ("byte", 2**30),
-    "%": ("", 1e-2), "percent": ("", 1e-2),
-}  # fmt: skip
+Stance: TypeAlias = tuple[Action, object]
+OPEN: Stance = ("answer", None)
+"""An answer in words, without a short form that could be compared: it contradicts no other answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Members that hold the same; the one whose words stand for all comes first."""
+
+    stance: Stance
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the members' proposals relate.
+
+    conflict: "" when they agree well enough to go on; "position" when they hold different things; "approval" when a
+    call that changes something lacks the approval of a member. agreement: as it would be called now.
+    """
+
+    clusters: tuple[Cluster, ...]
+    plan: plans.Plan
+    kind: Action
+    agreement: Agreement
+    conflict: Literal["", "position", "approval"] = ""
+
+    @property
+    def winner(self) -> Cluster:
+        return self.clusters[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What the committee does with the turn.
 
-    calls: to run or to hand back. notes: what the speaker has to be told. held: tools that were proposed and not
-    agreed. `kind` is the action that won.
+    calls: to run or to hand back, in order, with their dependencies. choices: arguments that the planner has still to
+    settle. held: proposed and not agreed. author: whose answer won. decided_by, agreed, dissent: for the account.
+    refusal: the proposal of a member that said it is not able to, when that is the decision.
     """
 
     kind: Action
     agreement: Agreement
-    calls: tuple[ToolCall, ...] = ()
-    points: tuple[str, ...] = ()
-    risks: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
+    plan: plans.Plan = field(default_factory=plans.Plan)
+    outline: Outline = field(default_factory=Outline)
+    author: str = ""
+    decided_by: str = ""
+    agreed: tuple[str, ...] = ()
+    dissent: Mapping[str, str] = field(default_factory=dict)
+
+    refusal: Proposal | None = None
+
+    @property
+    def calls(self) -> tuple[PlannedCall, ...]:
+        return self.plan.calls
+
+    @property
+    def concern(self) -> bool:
+        """A member declined for policy."""
+        return self.plan.concern
+
+    def with_plan(self, plan: plans.Plan) -> Decision:
+        """The same decision on other calls, of which the speaker has to know what the new plan notes."""
+        notes = tuple(note for note in self.outline.notes if note not in self.plan.notes)
+        return replace(self, plan=plan, outline=replace(self.outline, notes=(*notes, *plan.notes)))
+
+    def replanned(self, plan: plans.Plan, proposal: Proposal) -> Decision:
+        """After results are in: the planner's next calls, and its points, which know more than the first ones."""
+        plan = replace(plan, held=(*self.held, *plan.held), needs_approval=())
+        found = self.with_plan(plan)
+        if not proposal.points:
+            return found
+        return replace(found, outline=replace(found.outline, consensus=(), unique=proposal.points))
+
+    @property
+    def held(self) -> tuple[PlannedCall, ...]:
+        """Calls that the user may still confirm; after a policy concern there are none."""
+        return () if self.plan.concern else (*self.plan.needs_approval, *self.plan.held)
 
 
-def decide(
-    proposals: Mapping[str, Proposal], *, planner: str, tools: Sequence[ToolSpec], seed: int, alone: bool
-) -> Decision:
-    """Decide from one proposal per member that answered.
+def compare(
+    proposals: Mapping[str, Proposal],
+    *,
+    planner: str,
+    tools: Sequence[ToolSpec],
+    approved: Collection[str] = (),
+    final: bool = False,
+) -> Comparison:
+    """Compare one proposal per member that answered.
 
-    alone: no second member could be asked, so the single proposal is all there is (the caller labels it degraded).
-    Raises ValueError when there is no proposal.
+    approved: canonical forms of calls that everyone has approved. final: nobody can be asked any more, so what is not
+    approved is held. Raises ValueError when there is no proposal.
     """
     if not proposals:
-        raise ValueError("there is nothing to decide")
-    order = sorted(proposals, key=lambda member: (member != planner, member))
-    lead = proposals[order[0]]
-    others = [proposals[member] for member in order[1:]]
-    plan = _merge_calls([lead, *others], {tool.name: tool for tool in tools}, alone=alone and not others)
-    kind, agreement = _kind(lead, others, plan)
-    notes = list(plan.notes)
-    if agreement == "split" and not plan.calls and not plan.held and others:
-        notes.append(prompts.NOTE_SPLIT.format(other=_position(others[0])))
-    if (advice := _advice(kind, [lead, *others])) is not None:
-        notes.append(advice)
-    together = (lead,) if agreement == "split" else (lead, *others)
-    return Decision(
-        kind=kind,
-        agreement=agreement,
-        calls=_numbered(plan.calls, seed),
-        points=_union([proposal.points for proposal in together])[:_MAX_OUTLINE],
-        risks=_union([proposal.risks for proposal in (lead, *others)])[:3],
-        notes=tuple(notes),
-        held=plan.held,
-    )
+        raise ValueError("there is nothing to compare")
+    plan = plans.merge(proposals, planner=planner, tools=tools, alone=len(proposals) == 1, approved=approved)
+    clusters = cluster(proposals, planner=planner, tools=tools)
+    lead = proposals[_in_order(proposals, planner)[0]]
+    if len(proposals) == 1:
+        return Comparison(clusters, plan, "call" if plan.calls else without_calls(lead), "single")
+    if plan.concern and plan.held:
+        return Comparison(_policy_first(clusters), plan, "decline", "split")
+    return _of_several(proposals, clusters, plan, lead, final=final)
 
 
-def same_key(left: str, right: str) -> bool:
-    """Whether two short answers mean the same: numbers with units, yes/no, option letters, names."""
-    return _key(left) == _key(right)
+def _of_several(
+    proposals: Mapping[str, Proposal],
+    clusters: tuple[Cluster, ...],
+    plan: plans.Plan,
+    lead: Proposal,
+    *,
+    final: bool,
+) -> Comparison:
+    kind: Action = "call" if plan.calls else without_calls(lead)
+    if any(call.tool.effect != "client" for call in plan.needs_approval):
+        return Comparison(clusters, plan, kind, "split", "" if final else "approval")
+    if plan.calls:
+        return Comparison(clusters, plan, "call", "agreed" if plan.identical else "compatible")
+    first = clusters[0]
+    kind = without_calls(lead) if first.stance[0] == "call" else first.stance[0]
+    if not _settled(clusters, proposals):
+        return Comparison(clusters, plan, kind, "split", "position")
+    explicit = [name for name in first.members if proposals[name].key]
+    open_ended = kind == "answer" and len(explicit) < 2
+    return Comparison(clusters, plan, kind, "compatible" if open_ended else "agreed")
 
 
-_Call: TypeAlias = tuple[ToolSpec, dict[str, Any]]
+def cluster(proposals: Mapping[str, Proposal], *, planner: str, tools: Sequence[ToolSpec]) -> tuple[Cluster, ...]:
+    """Members by what they hold: the most supported first, then the planner's, then by name.
 
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    calls: tuple[_Call, ...]
-    notes: tuple[str, ...]
-    held: tuple[str, ...]
-    identical: bool
-
-
-def _merge_calls(proposals: Sequence[Proposal], tools: Mapping[str, ToolSpec], *, alone: bool) -> _Plan:
-    """One plan from everyone's calls; the first proposal is the planner's.
-
-    Reading is cheap to be wrong about, so one voice is enough. Calls of the client are approved by the client, so the
-    planner's voice is enough. A job takes everyone's voice (or the only one there is), and no policy concern.
+    Open answers contradict no answer, so they stand with the most supported one.
     """
-    lists = [_usable(proposal.calls, tools) for proposal in proposals]
-    concern = any(p.action == "decline" and p.decline_kind == "policy" for p in proposals)
-    calls: list[_Call] = []
-    notes: list[str] = []
-    held: list[str] = []
-    identical = True
-    for position, wanted in enumerate(lists):
-        while wanted:
-            tool, args = wanted.pop(0)
-            support = 1
-            for other in lists[position + 1 :]:
-                if (match := _take_match(other, tool, args)) is None:
-                    continue
-                support += 1
-                args, differing = arguments.merge(tool, args, match)
-                notes += [prompts.NOTE_ARGUMENTS.format(tool=tool.name, field=f, value=args[f]) for f in differing]
-                identical = identical and not differing
-            everyone = support == len(lists)
-            identical = identical and everyone
-            backed = everyone and (alone or support > 1)
-            if _may_run(tool, backed=backed, planned=position == 0, concern=concern):
-                calls.append((tool, args))
-            elif tool.effect == "job" and not concern:
-                held.append(tool.name)
-    held = list(dict.fromkeys(held))
-    notes += [prompts.NOTE_HELD.format(tool=name) for name in held]
-    return _Plan(tuple(calls), tuple(notes), tuple(held), identical)
+    order = _in_order(proposals, planner)
+    stances = {name: stance(proposals[name], tools) for name in order}
+    groups: dict[Stance, list[str]] = {}
+    for name in order:
+        groups.setdefault(stances[name], []).append(name)
+    ranked = sorted(groups, key=lambda held: (-len(groups[held]), order.index(groups[held][0])))
+    answers = [held for held in ranked if held[0] == "answer" and held != OPEN]
+    if OPEN in groups and answers:
+        groups[answers[0]] += groups.pop(OPEN)
+        ranked = sorted(groups, key=lambda held: (-len(groups[held]), order.index(groups[held][0])))
+    return tuple(Cluster(held, tuple(groups[held])) for held in ranked)
 
 
-def _may_run(tool: ToolSpec, *, backed: bool, planned: bool, concern: bool) -> bool:
-    if tool.effect == "read":
-        return True
-    if tool.effect == "client":
-        return backed or planned
-    return backed and not concern
+def stance(proposal: Proposal, tools: Sequence[ToolSpec]) -> Stance:
+    """What a proposal comes down to, in a form that can be compared."""
+    if proposal.action == "call":
+        forms = _canonical_calls(proposal, tools)
+        return ("call", frozenset(forms)) if forms else OPEN
+    if proposal.action == "decline":
+        return "decline", proposal.decline_kind or "capability"
+    if proposal.action == "answer" and proposal.key:
+        return "answer", keys.normal(proposal.key)
+    return proposal.action, None
 
 
-def _usable(proposed: Sequence[ProposedCall], tools: Mapping[str, ToolSpec]) -> list[_Call]:
-    """The calls whose arguments fit their tool, without repetitions."""
-    usable: dict[str, _Call] = {}
-    for call in proposed:
-        tool = tools[call.tool]
+def _canonical_calls(proposal: Proposal, tools: Sequence[ToolSpec]) -> list[str]:
+    known = {tool.name: tool for tool in tools}
+    forms = []
+    for call in proposal.calls:
+        if (tool := known.get(call.tool)) is None:
+            continue
         try:
-            args = arguments.normalise(tool, call.args)
+            forms.append(plans.canonical(tool, arguments.normalise(tool, call.args)))
         except ValueError:
             continue
-        usable.setdefault(arguments.canonical(tool, args), (tool, args))
-    return list(usable.values())
+    return forms
 
 
-def _take_match(calls: list[_Call], tool: ToolSpec, args: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Remove and return the arguments of the call that is most like this one: equal, else of the same tool."""
-    same = [index for index, (other, _) in enumerate(calls) if other.name == tool.name]
-    wanted = arguments.canonical(tool, args)
-    same.sort(key=lambda index: arguments.canonical(tool, calls[index][1]) != wanted)
-    return calls.pop(same[0])[1] if same else None
+def _settled(clusters: Sequence[Cluster], proposals: Mapping[str, Proposal]) -> bool:
+    """Whether a majority holds the first; those who said nothing definite count only where nobody is as strong."""
+    majority = len(proposals) // 2 + 1
+    if len(clusters[0].members) < majority:
+        return False
+    definite = Counter(
+        {
+            one.stance: sum(one.stance == OPEN or proposals[m].action != "answer" or bool(proposals[m].key)
+                            for m in one.members)
+            for one in clusters
+        }
+    )  # fmt: skip
+    return all(definite[clusters[0].stance] > definite[other.stance] for other in clusters[1:])
 
 
-def _kind(lead: Proposal, others: Sequence[Proposal], plan: _Plan) -> tuple[Action, Agreement]:
-    if not others:
-        return ("call" if plan.calls else _without_calls(lead)), "single"
-    if plan.calls:
-        if plan.held:
-            return "call", "split"
-        return "call", "agreed" if plan.identical else "compatible"
-    declined = [p for p in (lead, *others) if p.action == "decline" and p.decline_kind == "policy"]
-    acting = any(p.action == "call" for p in (lead, *others))
-    if declined and acting:
-        return "decline", "split"
-    kind = _without_calls(lead)
-    if any(_without_calls(other) != kind for other in others) or acting:
-        return kind, "split"
-    if kind != "answer":
-        return kind, "agreed"
-    keys = [p.key for p in (lead, *others) if p.key]
-    if len(keys) <= len(others):
-        return kind, "compatible"
-    return kind, "agreed" if all(same_key(keys[0], key) for key in keys[1:]) else "split"
+def _policy_first(clusters: Sequence[Cluster]) -> tuple[Cluster, ...]:
+    return tuple(sorted(clusters, key=lambda one: one.stance != ("decline", "policy")))
 
 
-def _without_calls(proposal: Proposal) -> Action:
+def _in_order(proposals: Mapping[str, Proposal], planner: str) -> list[str]:
+    return sorted(proposals, key=lambda member: (member != planner, member))
+
+
+def without_calls(proposal: Proposal) -> Action:
     """What is left of a plan whose calls may not run: words."""
     return "answer" if proposal.action == "call" else proposal.action
 
 
-def _advice(kind: Action, proposals: Sequence[Proposal]) -> str | None:
-    if kind == "clarify":
-        return prompts.NOTE_CLARIFY
-    if kind != "decline":
-        return None
-    policy = any(p.action == "decline" and p.decline_kind == "policy" for p in proposals)
-    return prompts.NOTE_POLICY if policy else prompts.NOTE_CAPABILITY
+def position(proposal: Proposal) -> Position:
+    """A proposal as others are shown it: without name, confidence or votes."""
+    calls = tuple(ToolCall("", call.tool, call.args) for call in proposal.calls)
+    work = proposal.work or "; ".join(proposal.points)
+    return Position(proposal.action, work, proposal.key, calls)
 
 
-def _position(proposal: Proposal) -> str:
+def in_words(proposal: Proposal) -> str:
+    """A proposal in a few words, for a human."""
     if proposal.action == "answer" and proposal.key:
         return f'"{proposal.key}"'
+    if proposal.action == "call" and proposal.calls:
+        return "to call " + ", ".join(dict.fromkeys(prompts.wire_name(call.tool) for call in proposal.calls))
     return {
         "answer": "to answer at once",
         "call": "to act first",
@@ -213,37 +240,50 @@ def _position(proposal: Proposal) -> str:
     }[proposal.action]
 
 
-def _numbered(calls: Sequence[_Call], seed: int) -> tuple[ToolCall, ...]:
-    """Ids that are the same whenever the same turn is decided the same way."""
-    numbered = []
-    for index, (tool, args) in enumerate(calls):
-        digest = hashlib.sha256(f"{seed}|{index}|{arguments.canonical(tool, args)}".encode()).hexdigest()
-        numbered.append(ToolCall(f"call_{digest[:24]}", tool.name, args))
-    return tuple(numbered)
+def outline(
+    proposals: Mapping[str, Proposal],
+    winner: Cluster,
+    *,
+    resolved: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Outline:
+    """What the speaker writes from: the points of those who hold the decision, and everybody's doubts."""
+    support: Counter[str] = Counter()
+    wording: dict[str, str] = {}
+    for name in winner.members:
+        own = {_spelling(point): point for point in proposals[name].points}
+        support.update(own.keys())
+        for form, point in own.items():
+            wording.setdefault(form, point)
+    shared = [wording[form] for form, count in support.items() if count > 1]
+    unique = [wording[form] for form, count in support.items() if count == 1]
+    keyed = [proposals[name].key for name in winner.members if proposals[name].key]
+    if winner.stance[0] == "answer" and len(keyed) > 1:
+        shared.insert(0, f"The answer is {keyed[0]}.")
+    risks = {_spelling(risk): risk for proposal in proposals.values() for risk in reversed(proposal.risks)}
+    return Outline(
+        consensus=tuple(shared[:_MOST_POINTS]),
+        resolved=tuple(resolved),
+        unique=tuple(unique[: max(0, _MOST_POINTS - len(shared))]),
+        risks=tuple(risks.values())[:_MOST_RISKS],
+        notes=tuple(notes),
+    )
 
 
-def _union(groups: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """All lines in order, without those that repeat an earlier one in other spelling."""
-    seen: dict[str, str] = {}
-    for line in (line for group in groups for line in group):
-        seen.setdefault(re.sub(r"\W+", " ", line.casefold()).strip(), line)
-    return tuple(seen.values())
+def advice(kind: Action, proposals: Mapping[str, Proposal]) -> tuple[str, ...]:
+    """What the speaker has to mind when the decision is not simply to answer."""
+    if kind == "clarify":
+        return (prompts.NOTE_CLARIFY,)
+    if kind != "decline":
+        return ()
+    policy = any(p.action == "decline" and p.decline_kind == "policy" for p in proposals.values())
+    return (prompts.NOTE_POLICY if policy else prompts.NOTE_CAPABILITY,)
 
 
-def _key(text: str) -> tuple[str, object]:
-    """A short answer in a comparable form: ("yes", True), ("option", "b"), ("s", 180.0) or ("text", …)."""
-    text = unicodedata.normalize("NFKC", text).casefold().strip().strip("\"'`*").rstrip(".!").strip()
-    text = text.replace("\u2212", "-")
-    if text in _YES | _NO:
-        return "yes", text in _YES
-    if option := _OPTION.match(text):
-        return "option", option[1]
-    text = text.removeprefix("=").removeprefix("≈").strip()
-    if number := _NUMBER.match(text):
-        value = float(re.sub(r"[,' \u202f]", "", number[0]))
-        unit = text[number.end() :].strip(" -")
-        unit = unit if unit in _UNITS else unit.removesuffix("s")
-        quantity, factor = _UNITS.get(unit, (unit, 1))
-        # Nine digits: more than a model computes, less than binary fractions disturb.
-        return quantity, float(f"{value * factor:.9g}")
-    return "text", re.sub(r"[^\w+#]+", " ", _ARTICLE.sub("", text)).strip()
+def split_note(other: Proposal) -> str:
+    """What the speaker is told of the view that was not taken."""
+    return prompts.NOTE_SPLIT.format(other=in_words(other))
+
+
+def _spelling(line: str) -> str:
+    return re.sub(r"\W+", " ", line.casefold()).strip()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 
 from committee.calibration import Gate, Table
-from committee.deliberation import Deliberation
+from committee.deliberation import Deliberation, Equipment
+from committee.evidence import STANDARD, Check
+from committee.refusals import Embed
 from committee.schema import ChatBackend, Event, MemberHealth, Turn
 from committee.seats import CommitteeConfig, Seat
 
@@ -15,8 +18,9 @@ class Committee:
     """Members that deliberate on a turn and answer with one voice.
 
     planner: the member whose view counts when they differ, and who speaks; its name, or an unmistakable part of it
-    ("qwen" for "qwen3"). table: what was measured about these members. Raises ValueError when the names are not unique
-    or none is meant.
+    ("qwen" for "qwen3"). table: what was measured about these members. embed: the vectors of some texts, without which
+    no refusal is overruled. checks: further ways to find evidence, beside those that need nothing. variables: per
+    member the setting that makes its window larger. Raises ValueError when the names are not unique or none is meant.
     """
 
     def __init__(
@@ -26,6 +30,9 @@ class Committee:
         planner: str,
         config: CommitteeConfig | None = None,
         table: Table | None = None,
+        embed: Embed | None = None,
+        checks: Sequence[Check] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         names = [member.name for member in members]
         if len(set(names)) != len(names):
@@ -36,6 +43,7 @@ class Committee:
         self.config = config or CommitteeConfig()
         self.planner = meant[0]
         self._gate = Gate(table)
+        self._equipment = Equipment(embed=embed, checks=(*STANDARD, *checks), variables=variables or {})
         self._seats = [Seat(member, self.config) for member in members]
 
     @property
@@ -46,11 +54,11 @@ class Committee:
         """Deliberate on `turn`; ends with `Finished`.
 
         Close the iterator (`contextlib.aclosing`) or cancel its consumer to stop all upstream work at once.
-        Raises CommitteeUnavailable or ToolChoiceUnsatisfied before the first content and MemberStreamBroken after it;
-        ValueError for an unknown mode.
+        Raises CommitteeUnavailable (or CommitteeBusy, ContextLengthExceeded) or ToolChoiceUnsatisfied before the first
+        content and MemberStreamBroken after it; ValueError for an unknown mode.
         """
         table = self._gate.table({member.name: member.model for member in self.members})
-        return Deliberation(self._seats, self.planner, self.config, turn, table=table).run()
+        return Deliberation(self._seats, self.planner, self.config, turn, replace(self._equipment, table=table)).run()
 
     async def health(self) -> list[MemberHealth]:
         """How every member is, asked in parallel."""

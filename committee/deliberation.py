@@ -1,53 +1,48 @@
-"""One turn of deliberation: probe in parallel, compare in code, act, and let one member speak.
+"""One turn of deliberation.
 
-    route ──► probe (all members at once) ──► compare ──► act (agreed server tools) ──► speak (one member, streamed)
-       └────► solo (one member, native tools): asked for, or not worth a committee
+    route ─┬─► together: probe (all at once, JSON) ─► decide ─► act ⇄ replan ─► speak (one member, streamed)
+           ├─► native: probe with the client's own tools ─► decide ─► hand its calls back, or let one's text stand
+           └─► solo: one member with native tools; asked for, or not worth a committee
 
-Stages are methods of `Deliberation` that yield events; a later stage (cross-check, verdicts) goes between compare and
-act. Everything a turn starts is owned by its generator: closing or cancelling it stops every upstream request.
+`decide` is `committee.deciding`. Stages are methods that yield events. Everything a turn starts is owned by its
+generator: closing or cancelling it stops every upstream request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import functools
 import logging
-import re
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeVar
 
-from committee import prompts, proposal
-from committee.agreement import Decision, decide
-from committee.calibration import Table, categorise
-from committee.errors import (
-    BadAnswer,
-    CommitteeUnavailable,
-    ContextLengthExceeded,
-    ContextTooLong,
-    EmptyAnswer,
-    MemberError,
-    MemberStreamBroken,
-    MemberTimeout,
-    ToolChoiceUnsatisfied,
-    WrongModel,
-)
+from committee import evidence, plans, prompts, proposal, refusals, routing
+from committee.agreement import Decision
+from committee.asking import Asking, Heard, Round, Show, thoughts_to
+from committee.budget import Budget
+from committee.calibration import Category, Table, categorise
+from committee.context import conversation, tokens
+from committee.deciding import Bench, Deciding, Sample
+from committee.errors import BadAnswer, MemberStreamBroken, ToolChoiceUnsatisfied
+from committee.ledger import Ledger, in_order
+from committee.listening import Pace
+from committee.plans import PlannedCall
 from committee.proposal import Proposal, WorkReader
+from committee.requests import Requests, last_user_text, stage_seed, tool_messages
+from committee.routing import Route
 from committee.schema import (
-    Agreement,
-    ChatRequest,
+    Account,
     ClientToolCalls,
     ContentDelta,
-    Done,
+    Delta,
     Event,
     Finished,
     FinishReason,
-    MemberUsage,
     Message,
     ReasoningDelta,
-    StageContext,
     StageEvent,
     ToolCall,
     ToolOutcome,
@@ -56,532 +51,810 @@ from committee.schema import (
     Turn,
 )
 from committee.seats import CommitteeConfig, Seat
+from committee.speaking import Spoken, Voices
 
 log = logging.getLogger(__name__)
 
-# Editors and chat pages ask for titles, tags and commit messages on the side; nobody needs a committee for those.
-_SIDE_REQUEST = re.compile(
-    r"\A\s*#{2,3} Task:|"
-    r"\b(?:generate|create|write|suggest|provide)\b[^.\n]{0,60}"
-    r"\b(?:title|tags|summary|commit message|follow-?up questions)\b"
-    r"[^.\n]{0,80}\b(?:conversation|chat|thread|history|diff|messages)\b",
-    re.IGNORECASE,
-)
-_TINY_ANSWER_TOKENS = 48
+T = TypeVar("T")
 
-
-def stage_seed(seed: int, stage: str, member: str) -> int:
-    """A 31-bit seed for one member in one stage: the same turn samples the same, two stages do not share a stream."""
-    digest = hashlib.sha256(f"{seed}|{stage}|{member}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+_CHANGING = ("write", "job")
+_MOST_SHOWN = 1200
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
-    """A member's probe has ended, one way or the other."""
+class Equipment:
+    """What the committee has besides its members, the same for every turn.
 
-    seat: Seat
-    proposal: Proposal | None = None
-    error: MemberError | None = None
+    table: what was measured about the members. checks: what can be found out by a program. embed: vectors of texts, to
+    find the tool that a refusal is about. ratios: how many characters a token has, learned per member. variables: the
+    setting that makes a member's window larger.
+    """
+
+    table: Table = field(default_factory=Table.empty)
+    checks: Sequence[evidence.Check] = evidence.STANDARD
+    embed: refusals.Embed | None = None
+    ratios: tokens.Ratios = field(default_factory=tokens.Ratios)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    """What a member answered with the client's own tools: as heard, and as a proposal to compare."""
+
+    heard: Heard
+    proposal: Proposal
 
 
 @dataclass(slots=True)
-class _Spoken:
-    """What a member has said so far; `done` is set when it came to a proper end."""
+class _Found:
+    """What a stage leaves behind for the next one."""
 
-    text: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    done: Done | None = None
+    decision: Decision = field(default_factory=lambda: Decision("answer", "single"))
 
 
-class _Lines:
-    """Collects pieces of text into whole lines."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Calls to run here in waves, and calls to hand back. needs: per call id those that must have succeeded."""
 
-    def __init__(self) -> None:
-        self._rest = ""
-
-    def feed(self, text: str) -> str:
-        """All lines that are complete now, or nothing."""
-        whole, newline, self._rest = (self._rest + text).rpartition("\n")
-        return whole + newline
-
-    def flush(self) -> str:
-        """What is left, as a line."""
-        rest, self._rest = self._rest, ""
-        return rest + "\n" if rest.strip() else ""
+    waves: tuple[tuple[ToolCall, ...], ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    back: tuple[ToolCall, ...] = ()
+    needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-_ProbeItem: TypeAlias = StageEvent | ReasoningDelta | _Answered
+@dataclass(slots=True)
+class _Voice:
+    """Who spoke, and how it ended."""
+
+    seat: Seat | None = None
+    text: str = ""
+    reason: FinishReason = "stop"
+
+    def heard(self, seat: Seat, spoken: Spoken) -> None:
+        self.seat = seat
+        self.text = "".join(spoken.text)
+        if spoken.done is not None and spoken.done.finish_reason == "length":
+            self.reason = "length"
 
 
 class Deliberation:
     """The state of one turn."""
 
     def __init__(
-        self, seats: Sequence[Seat], planner: str, config: CommitteeConfig, turn: Turn, *, table: Table | None = None
+        self, seats: Sequence[Seat], planner: str, config: CommitteeConfig, turn: Turn, equipment: Equipment
     ) -> None:
-        self.table = table or Table.empty()
         self.turn = turn
         self.config = config
+        self.equipment = equipment
         self.all_seats = seats
         self.seats = _present(seats)
         self.planner = planner if any(seat.name == planner for seat in self.seats) else self.seats[0].name
         self.tools = () if turn.tool_choice == "none" else _offered(turn)
         self.must_call = bool(self.tools) and turn.tool_choice not in ("auto", "none")
-        self.prefix = _prefix(turn.messages)
-        self.user_text = next((m.content for m in reversed(turn.messages) if m.role == "user"), "")
-        self.usage: dict[str, MemberUsage] = {}
-        self.heard: set[str] = set()
-        self.failures: dict[str, MemberError] = {}
-        self.retried: set[str] = set()
-        self.acted = False
-        self.started = _now()
+        self.messages: Sequence[Message] = turn.messages
+        self.user_text = last_user_text(turn.messages)
+        self.budget = Budget(hidden_tokens=config.hidden_tokens, wall_s=config.turn_timeout_s)
+        self.ledger = Ledger(self.budget)
+        self.asking = Asking(self.ledger, equipment.ratios, self._new_pace)
+        self.voices = Voices(self.ledger, self._new_pace)
+        self.account = Account(mode=turn.mode.partition(":")[0])
+        self.tainted = any(message.tainted for message in turn.messages)
+        self.outcomes: tuple[ToolOutcome, ...] = ()
+        self.held: dict[str, ToolCall] = {}
+        self.notes: list[str] = []
+        self.ran: set[str] = set()
+        self.forced = False
+        self.requests: Requests
 
-    # -- routing ----------------------------------------------------------------------------------------------------
+    @property
+    def acted(self) -> bool:
+        """Tools have run. From here on nothing may look like a failed request: a retry would run them again."""
+        return bool(self.outcomes)
+
+    def _new_pace(self) -> Pace:
+        return Pace(window_s=self.config.slow_window_s, slowest=self.config.slowest_tokens_per_s)
+
+    # -- routing ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> AsyncGenerator[Event, None]:
+        route = self._route()
+        route = await self._fit(route)
+        self.requests = Requests(
+            self.turn, self.messages, self.tools, must_call=self.must_call, config=self.config, budget=self.budget
+        )
+        if route.why:
+            self.account = replace(self.account, route=route.why)
+            yield StageEvent("route", self.planner, "solo", route.why)
+        async with aclosing(self._answer(route)) as events:
+            async for event in events:
+                yield event
+
+    def _answer(self, route: Route) -> AsyncGenerator[Event, None]:
         if self.turn.confirmed and self.turn.act is not None:
-            async with aclosing(self._as_confirmed(self.turn.confirmed)) as events:
+            return self._confirmed()
+        if route.way == "native":
+            return self._natively()
+        if route.way == "solo" and not self.must_call:
+            return self._alone(asked_for=route.asked_for)
+        return self._together(solo=route.way == "solo")
+
+    def _route(self) -> Route:
+        """Who answers, and how; leaves the members and tools that this takes."""
+        route = routing.route(
+            self.turn,
+            members=[seat.name for seat in self.all_seats],
+            planner=self.planner,
+            must_call=self.must_call,
+            client_tools=any(tool.effect == "client" for tool in self.tools),
+            user_text=self.user_text,
+            switched_off=lambda: self.equipment.table.solo_member(self._category),
+        )
+        if not route.tools:
+            self.tools, self.must_call = (), False
+        if route.way != "solo":
+            return route
+        if route.asked_for:
+            self.seats = [seat for seat in self.all_seats if seat.name == route.member]
+        elif any(seat.name == route.member for seat in self.seats):
+            self.seats = sorted(self.seats, key=lambda seat: (seat.name != route.member, seat.name != self.planner))
+        self.planner = self.seats[0].name
+        return route
+
+    @property
+    def _category(self) -> Category:
+        return categorise(self.user_text, tools=bool(self.tools))
+
+    async def _fit(self, route: Route) -> Route:
+        """Leave out members whose window is too small, or pack the conversation when it fits nobody."""
+        windows = {seat.name: seat.backend.window for seat in self.seats}
+        smallest = min((window for window in windows.values() if window is not None), default=None)
+        if smallest is None or sum(len(message.content) for message in self.messages) * 8 < smallest:
+            return route
+        fitted = await self._fitted(windows)
+        self.messages = fitted.messages
+        self.account = replace(self.account, context=fitted.use)
+        able = [seat for seat in self.seats if seat.name in fitted.members]
+        if len(able) == len(self.seats):
+            return route
+        self.seats = able
+        self.planner = self.planner if self.planner in fitted.members else able[0].name
+        if len(able) == 1 and route.way != "solo":
+            return Route("solo", f"context: {fitted.use.detail}", self.planner)
+        return route
+
+    async def _fitted(self, windows: Mapping[str, int | None]) -> conversation.Fitted:
+        config = self.config
+        instructions = tokens.estimate(prompts.PREFACE + prompts.probe((), must_call=False))
+        work = functools.partial(
+            conversation.fit,
+            self.messages,
+            windows=windows,
+            reserve=min(self.turn.max_tokens or config.answer_reserve_tokens, config.answer_reserve_tokens),
+            overhead_tokens=instructions + tokens.of_tools(self.tools),
+            pack=config.pack_context,
+            seed=self.turn.seed,
+            chars_per_token=self.equipment.ratios.known,
+            variables=self.equipment.variables,
+        )
+        return await asyncio.to_thread(work) if conversation.is_heavy(self.messages) else work()
+
+    # -- the committee's way ------------------------------------------------------------------------------------------
+
+    async def _together(self, *, solo: bool = False) -> AsyncGenerator[Event, None]:
+        """Probe, decide, act and plan again as long as that brings something new, and let one member speak."""
+        found = _Found()
+        async with aclosing(self._plan(found)) as events:
+            async for event in events:
+                yield event
+        if solo:
+            found.decision = replace(found.decision, agreement="solo")
+        async with aclosing(self._carry_out(found)) as events:
+            async for event in events:
+                yield event
+                if isinstance(event, Finished):
+                    return
+        async with aclosing(self._speak(found.decision)) as events:
+            async for event in events:
+                yield event
+
+    async def _plan(self, found: _Found) -> AsyncGenerator[Event, None]:
+        """All members' plans, and what the committee makes of them."""
+        proposals: dict[str, Proposal] = {}
+        config = self.config
+        question = Round(
+            "probe",
+            self._propose,
+            # Each request bounds itself, with a cold load of its model; this is the net below them.
+            stage_s=config.cold_load_timeout_s + 2 * config.probe_timeout_s + 1,
+            grace_s=config.grace_s,
+            patience_s=config.probe_timeout_s,
+            patient=frozenset({self.planner, self._stronger}),
+            describe=lambda one: one.action,
+        )
+        async with aclosing(self.asking.everyone(self.seats, question, proposals)) as events:
+            async for event in events:
+                yield event
+        if not proposals:
+            self._nobody_planned()
+            found.decision = Decision("answer", "single")
+            return
+        async with aclosing(self._decide(proposals, found, sample=self._sample)) as events:
+            async for event in events:
+                yield event
+
+    def _nobody_planned(self) -> None:
+        """Raise unless somebody is there who may still find words."""
+        if self.must_call and self.ledger.all_answered():
+            # Members that are there and find no call will find none when asked again: no outage.
+            raise ToolChoiceUnsatisfied
+        if not self.acted and (self.must_call or not self.ledger.anyone_there()):
+            raise self.ledger.unavailable()
+
+    async def _propose(self, seat: Seat, show: Show, *, stage: str = "probe") -> Proposal:
+        reader = WorkReader()
+
+        def on_delta(delta: Delta) -> None:
+            for line in reader.feed(delta.text):
+                show(ReasoningDelta(seat.name, line + "\n"))
+
+        request = self.requests.probe(seat.name, self.outcomes, stage=stage)
+        heard = await self.asking.hear(seat, request, on_delta)
+        found = proposal.parse(heard.text, self.tools)
+        if request.context.must_call and found.action != "call":
+            raise BadAnswer("The plan does not act, although it has to.")
+        for point in found.points:
+            show(ReasoningDelta(seat.name, f"- {point}\n"))
+        return found
+
+    async def _sample(self, seat: Seat, show: Show) -> Proposal:
+        return await self._propose(seat, show, stage="sample")
+
+    async def _decide(
+        self, proposals: Mapping[str, Proposal], found: _Found, *, sample: Sample
+    ) -> AsyncGenerator[Event, None]:
+        deciding = Deciding(
+            Bench(tuple(self.seats), self.planner, self._stronger),
+            self.asking,
+            self.requests,
+            config=self.config,
+            budget=self.budget,
+            seed=self.turn.seed,
+            deep=self.turn.mode == "deep",
+            checks=self.equipment.checks,
+            sample=sample,
+        )
+        async with aclosing(deciding.run(proposals)) as events:
+            async for event in events:
+                yield event
+        found.decision = deciding.decision
+        if found.decision.plan.choices and not self.budget.spent:
+            async with aclosing(self._choose(found)) as events:
+                async for event in events:
+                    yield event
+
+    @property
+    def _stronger(self) -> str:
+        """The member whose view is worth waiting for."""
+        measured = self.equipment.table.stronger(self._category)
+        return measured if any(seat.name == measured for seat in self.seats) and measured else self.planner
+
+    async def _choose(self, found: _Found) -> AsyncGenerator[Event, None]:
+        """The planner settles arguments that were read in two ways, among the values that were proposed."""
+        plan = found.decision.plan
+        schema = plans.choices_schema(plan, self.tools)
+        calls = [ToolCall("", call.tool.name, call.args) for call in plan.calls]
+
+        async def choose(seat: Seat, show: Show) -> dict[str, Any]:
+            heard = await self.asking.hear(seat, self.requests.choose(seat.name, calls, schema))
+            return proposal.decode(heard.text)[0]
+
+        answers: dict[str, dict[str, Any]] = {}
+        async with aclosing(self._ask_planner("choose", choose, self.config.choose_timeout_s, answers)) as events:
+            async for event in events:
+                yield event
+        for answer in answers.values():
+            found.decision = found.decision.with_plan(plans.choose(plan, answer))
+
+    async def _ask_planner(
+        self, stage: str, ask: Callable[[Seat, Show], Awaitable[T]], timeout_s: float, answers: dict[str, T]
+    ) -> AsyncGenerator[Event, None]:
+        """One question to the planner, or to whoever stands in for it."""
+        limit = max(0.05, min(timeout_s, self.budget.left_s))
+        seat = in_order(self.seats, self.planner, self.ledger)[0]
+        question = Round(stage, ask, limit, limit)
+        async with aclosing(self.asking.everyone([seat], question, answers)) as events:
+            async for event in events:
+                yield event
+
+    # -- acting -------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, found: _Found) -> AsyncGenerator[Event, None]:
+        """Run what was agreed and plan again on the results. Ends with Finished when calls go back to the caller."""
+        for number in range(self.config.max_tool_iterations):
+            batch = self._batch(found.decision, number)
+            async with aclosing(self._act(batch)) as events:
+                async for event in events:
+                    yield event
+            if batch.back:
+                yield ClientToolCalls(batch.back)
+                yield self._finished("tool_calls", found.decision, self.planner)
+                return
+            last = number + 1 == self.config.max_tool_iterations
+            if last or self.budget.spent or not self._worth_another_look(batch):
+                return
+            async with aclosing(self._replan(found)) as events:
+                async for event in events:
+                    yield event
+
+    def _batch(self, decision: Decision, number: int) -> _Batch:
+        """What of the plan to run here, wave by wave, and what to hand back; what must not run is held."""
+        seed = self.turn.seed if number == 0 else stage_seed(self.turn.seed, "calls", str(number))
+        return self._sorted(decision.calls, plans.numbered(decision.calls, seed))
+
+    def _sorted(self, planned: Sequence[PlannedCall], calls: Sequence[ToolCall]) -> _Batch:
+        here: set[int] = set()
+        back: list[ToolCall] = []
+        for index, (one, call) in enumerate(zip(planned, calls, strict=True)):
+            if self.turn.act is None or one.tool.effect == "client":
+                back.append(call)
+            elif self._hold(one, call) or one.canonical in self.ran:
+                continue
+            elif all(needed in here or planned[needed].canonical in self.ran for needed in one.depends_on):
+                # What depends on a call of the client, or on one that is held, waits for another turn.
+                here.add(index)
+        waves = [[calls[index] for index in wave if index in here] for wave in plans.waves(planned)]
+        self.ran |= {planned[index].canonical for index in here}
+        if not self.turn.parallel_tool_calls:
+            back = back[:1]
+        return _Batch(
+            waves=tuple(tuple(wave) for wave in waves if wave),
+            tools=tuple(planned[index].tool for index in sorted(here)),
+            back=tuple(back),
+            needs={calls[i].id: frozenset(calls[d].id for d in planned[i].depends_on) for i in here},
+        )
+
+    def _hold(self, one: PlannedCall, call: ToolCall) -> bool:
+        """Whether a call has to wait for the user: others' words have entered the turn, and it would change something.
+
+        Calls that the user has confirmed do not come this way.
+        """
+        if not self.tainted or one.tool.effect not in _CHANGING:
+            return False
+        self.held.setdefault(one.canonical, call)
+        self.notes.append(prompts.NOTE_TAINTED.format(tool=one.tool.name))
+        return True
+
+    async def _act(self, batch: _Batch) -> AsyncGenerator[Event, None]:
+        """Run the waves one after the other; what depends on a call that failed is not run."""
+        assert self.turn.act is not None or not batch.waves
+        failed: set[str] = set()
+        for wave in batch.waves:
+            ready = [call for call in wave if not batch.needs.get(call.id, frozenset()) & failed]
+            failed |= {call.id for call in wave if call not in ready}
+            outcomes = [
+                ToolOutcome(call, error="Not run, because a call that it needs has failed.")
+                for call in wave
+                if call not in ready
+            ]
+            if ready:
+                yield StageEvent("act", None, "started", ", ".join(prompts.wire_name(call.name) for call in ready))
+                with self.budget.paused():
+                    outcomes += await self.turn.act(ready)  # type: ignore[misc]
+            failed |= {outcome.call.id for outcome in outcomes if outcome.error is not None}
+            self.outcomes += tuple(outcomes)
+            yield ToolResults(tuple(outcomes))
+        tainting = {tool.name for tool in batch.tools if tool.taints}
+        self.tainted = self.tainted or any(outcome.call.name in tainting for outcome in self.outcomes)
+
+    def _worth_another_look(self, batch: _Batch) -> bool:
+        """Whether there may be something to do with the results. A started job has none yet."""
+        return any(tool.effect != "job" for tool in batch.tools)
+
+    async def _replan(self, found: _Found) -> AsyncGenerator[Event, None]:
+        """The planner looks at the results; only a plan that would change something is put to all members again."""
+
+        async def replan(seat: Seat, show: Show) -> Proposal:
+            return await self._propose(seat, show, stage="replan")
+
+        answers: dict[str, Proposal] = {}
+        async with aclosing(self._ask_planner("replan", replan, self.config.probe_timeout_s, answers)) as events:
+            async for event in events:
+                yield event
+        found.decision = found.decision.with_plan(plans.Plan(held=found.decision.held))
+        if not answers:
+            return
+        ((planner, following),) = answers.items()
+        plan = plans.merge(answers, planner=planner, tools=self.tools, alone=True)
+        fresh = [call for call in plan.calls if call.canonical not in self.ran]
+        if any(call.tool.effect in _CHANGING for call in fresh) and not self.tainted and len(self.seats) > 1:
+            async with aclosing(self._plan(found)) as events:
                 async for event in events:
                     yield event
             return
-        solo, why = self._route()
-        if solo:
-            self.seats = solo
-            self.planner = solo[0].name
-            yield StageEvent("route", self.planner, "solo", why)
-        asked_for = self.turn.mode.startswith("solo")
-        native = bool(solo) and not self.must_call
-        async with aclosing(
-            self._alone(solo, asked_for=asked_for) if native else self._together(solo=asked_for)
-        ) as events:
+        found.decision = found.decision.replanned(plan, following)
+
+    # -- calls that the user has confirmed ----------------------------------------------------------------------------
+
+    async def _confirmed(self) -> AsyncGenerator[Event, None]:
+        """Run what an earlier turn held and the user has now confirmed, exactly as it is, and tell what came of it."""
+        self.account = replace(self.account, route=self.account.route or "confirmed by the user")
+        known = {tool.name: tool for tool in self.turn.tools}
+        planned = [PlannedCall(known[call.name], call.arguments) for call in self.turn.confirmed if call.name in known]
+        calls = tuple(call for call in self.turn.confirmed if call.name in known)
+        self.ran |= {one.canonical for one in planned}
+        batch = _Batch(waves=(calls,) if calls else (), tools=tuple(one.tool for one in planned))
+        async with aclosing(self._act(batch)) as events:
             async for event in events:
                 yield event
-
-    async def _as_confirmed(self, calls: tuple[ToolCall, ...]) -> AsyncGenerator[Event, None]:
-        """What the user has confirmed needs no further opinion: exactly that is done, and one member says so."""
-        yield StageEvent("act", None, "started", ", ".join(prompts.wire_name(call.name) for call in calls))
-        outcomes = await self._act(calls)
-        yield ToolResults(outcomes)
-        async with aclosing(self._speak(Decision("call", "agreed"), outcomes)) as spoken:
-            async for event in spoken:
-                yield event
-
-    def _route(self) -> tuple[list[Seat], str]:
-        """The members to ask one after the other instead of together, and why; empty for a committee."""
-        kind, _, name = self.turn.mode.partition(":")
-        if kind == "solo":
-            asked = [seat for seat in self.all_seats if seat.name == name]
-            if not asked:
-                raise ValueError(f"there is no member {name!r}")
-            return asked, "asked for"
-        if kind not in ("auto", "deep"):
-            raise ValueError(f"unknown mode {self.turn.mode!r}")
-        in_order = sorted(self.seats, key=lambda seat: seat.name != self.planner)
-        if self.must_call:
-            return [], ""
-        if self.turn.messages and self.turn.messages[-1].role == "tool":
-            return in_order, "tool result"
-        client_tools = any(tool.effect == "client" for tool in self.tools)
-        tiny = self.turn.max_tokens is not None and self.turn.max_tokens <= _TINY_ANSWER_TOKENS
-        if not client_tools and (tiny or _SIDE_REQUEST.search(self.user_text[:4000])):
-            self.tools = ()
-            return in_order, "side request"
-        category = categorise(self.user_text, tools=bool(self.tools))
-        if stronger := self.table.solo_member(category):
-            alone = sorted(in_order, key=lambda seat: seat.name != stronger)
-            return alone, f"alone it was measured to be better at {category}"
-        return [], ""
-
-    # -- the committee's way ----------------------------------------------------------------------------------------
-
-    async def _together(self, *, solo: bool = False) -> AsyncGenerator[Event, None]:
-        proposals: dict[str, Proposal] = {}
-        async with aclosing(self._probe(proposals)) as events:
-            async for event in events:
-                yield event
-        decision = self._decide(proposals)
-        if solo:
-            decision = replace(decision, agreement="solo")
-        yield StageEvent("compare", None, decision.agreement, decision.kind)
-        server, client = self._sort_calls(decision.calls)
-        outcomes: tuple[ToolOutcome, ...] = ()
-        if server:
-            yield StageEvent("act", None, "started", ", ".join(prompts.wire_name(call.name) for call in server))
-            outcomes = await self._act(server)
-            yield ToolResults(outcomes)
-        if client:
-            yield ClientToolCalls(client)
-            yield self._finished("tool_calls", decision.agreement, self.planner)
-            return
-        async with aclosing(self._speak(decision, outcomes)) as spoken:
-            async for event in spoken:
-                yield event
-
-    async def _probe(self, proposals: dict[str, Proposal]) -> AsyncGenerator[Event, None]:
-        """Ask all members at once; fills `proposals` with what arrives in time."""
-        queue: asyncio.Queue[_ProbeItem] = asyncio.Queue()
-        tasks = {seat.name: asyncio.create_task(self._ask(seat, queue)) for seat in self.seats}
-        # Each request bounds itself; this is the net below them.
-        deadline = _now() + self.config.cold_load_timeout_s + 2 * self.config.probe_timeout_s + 1
-        waiting = set(tasks)
-        try:
-            while waiting:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        item = await queue.get()
-                except TimeoutError:
-                    break
-                if not isinstance(item, _Answered):
-                    yield item
-                    continue
-                waiting.discard(item.seat.name)
-                if item.proposal is not None:
-                    proposals[item.seat.name] = item.proposal
-                    deadline = min(deadline, _now() + self._patience(waiting))
-                    for line in item.proposal.points:
-                        yield ReasoningDelta(item.seat.name, f"- {line}\n")
-                    yield StageEvent("probe", item.seat.name, "answered", item.proposal.action)
-                elif item.error is not None:
-                    yield StageEvent("probe", item.seat.name, "failed", item.error.code)
-        finally:
-            await _cancel(tasks.values())
-        for seat in self.seats:
-            if seat.name in waiting:
-                # Slower than the others is no outage: the breaker does not count it.
-                self.failures[seat.name] = MemberTimeout("It was still thinking when the others were done.")
-                yield StageEvent("probe", seat.name, "failed", MemberTimeout.code)
-
-    def _decide(self, proposals: dict[str, Proposal]) -> Decision:
-        if proposals:
-            return decide(
-                proposals, planner=self.planner, tools=self.tools, seed=self.turn.seed, alone=len(proposals) == 1
-            )
-        if self.must_call and self._all_answered():
-            # Members that are there and find no call will find none when asked again: no outage.
-            raise ToolChoiceUnsatisfied
-        # A member that writes bad plans may still write good prose; one that does not answer cannot.
-        if self.must_call or not any(isinstance(e, BadAnswer | EmptyAnswer) for e in self.failures.values()):
-            raise self._unavailable()
-        return Decision("answer", "single")
-
-    def _patience(self, waiting: set[str]) -> float:
-        return self.config.probe_timeout_s if self.planner in waiting else self.config.grace_s
-
-    async def _ask(self, seat: Seat, queue: asyncio.Queue[_ProbeItem]) -> None:
-        """One member's probe, with one retry as long as nothing of its answer was shown."""
-        queue.put_nowait(StageEvent("probe", seat.name, "started"))
-        shown = False
-
-        def show(line: str) -> None:
-            nonlocal shown
-            shown = True
-            queue.put_nowait(ReasoningDelta(seat.name, line + "\n"))
-
-        while True:
-            try:
-                found = await self._ask_once(seat, show)
-            except MemberError as error:
-                self._failed(seat, error)
-                if not shown and self._may_retry(seat):
-                    continue
-                queue.put_nowait(_Answered(seat, error=error))
-            except Exception as error:
-                log.exception("a member's backend failed unexpectedly", extra={"member": seat.name})
-                failure = MemberError(f"unexpected {type(error).__name__}")
-                self._failed(seat, failure)
-                queue.put_nowait(_Answered(seat, error=failure))
-            else:
-                self._succeeded(seat)
-                queue.put_nowait(_Answered(seat, proposal=found))
-            return
-
-    async def _ask_once(self, seat: Seat, show: Callable[[str], None]) -> Proposal:
-        seat.check()
-        text, counted, done = [], 0, None
-        reader = WorkReader()
-        async with aclosing(seat.backend.stream(self._probe_request(seat))) as deltas:
-            async for delta in deltas:
-                if delta.text:
-                    text.append(delta.text)
-                    counted += len(delta.text)
-                    if counted > proposal.MAX_CHARS:
-                        raise BadAnswer("The plan is far too long.")
-                    for line in reader.feed(delta.text):
-                        show(line)
-                done = delta.done or done
-        self._count(seat.name, done, hidden=True)
-        answer = "".join(text)
-        if not answer.strip():
-            raise EmptyAnswer
-        found = proposal.parse(answer, self.tools)
-        if self.must_call and found.action != "call":
-            raise BadAnswer("The plan does not act, although it has to.")
-        return found
-
-    def _probe_request(self, seat: Seat) -> ChatRequest:
-        instruction = Message("user", prompts.probe(self.tools, must_call=self.must_call))
-        return ChatRequest(
-            messages=(*self.prefix, instruction),
-            context=StageContext("probe", self.user_text, self.tools, must_call=self.must_call),
-            response_schema=proposal.schema(self.tools, must_call=self.must_call),
-            think="off",
-            temperature=self._temperature(),
-            top_p=self.turn.top_p,
-            max_tokens=self.config.probe_max_tokens,
-            seed=stage_seed(self.turn.seed, "probe", seat.name),
-            total_s=self.config.probe_timeout_s,
-            first_byte_s=self.config.first_byte_timeout_s,
-            idle_s=min(self.config.speak_idle_timeout_s, self.config.probe_timeout_s),
-        )
-
-    def _sort_calls(self, calls: tuple[ToolCall, ...]) -> tuple[tuple[ToolCall, ...], tuple[ToolCall, ...]]:
-        """The calls to run here, and those to hand back to the caller."""
-        owner = {tool.name: tool.effect for tool in self.tools}
-        here = tuple(call for call in calls if self.turn.act is not None and owner[call.name] != "client")
-        back = tuple(call for call in calls if call not in here)
-        if back and not self.turn.parallel_tool_calls:
-            back = back[:1]
-        return here, back
-
-    async def _act(self, calls: tuple[ToolCall, ...]) -> tuple[ToolOutcome, ...]:
-        assert self.turn.act is not None
-        self.acted = True
-        return tuple(await self.turn.act(calls))
-
-    # -- speaking ---------------------------------------------------------------------------------------------------
-
-    async def _speak(self, decision: Decision, outcomes: tuple[ToolOutcome, ...]) -> AsyncGenerator[Event, None]:
-        """One member writes the answer; another one takes over only as long as nothing was shown."""
-        instruction = prompts.speak(
-            points=decision.points, risks=decision.risks, notes=decision.notes, outcomes=outcomes,
-            structured=self.turn.response_schema is not None,
-        )  # fmt: skip
-        messages = (*self.prefix, Message("user", instruction))
-        context = StageContext("speak", self.user_text, self.tools, outcomes)
-        speakers = deque(self._speakers())
-        while speakers:
-            seat = speakers[0]
-            yield StageEvent("speak", seat.name, "started")
-            spoken = _Spoken()
-            request = self._speak_request(seat, messages, context)
-            async with aclosing(self._voice(seat, request, spoken)) as content:
-                async for event in content:
+        found = _Found(Decision("call", "solo"))
+        if self._worth_another_look(batch) and not self.budget.spent:
+            async with aclosing(self._replan(found)) as events:
+                async for event in events:
                     yield event
-            if spoken.done is not None:
-                yield self._finished(spoken.done.finish_reason, decision.agreement, seat.name)
-                return
-            yield StageEvent("speak", seat.name, "failed", self._status(seat.name))
-            if not self._may_retry(seat):
-                speakers.popleft()
-        yield self._speechless(decision.agreement)
-
-    def _speakers(self) -> list[Seat]:
-        """The planner first, then who answered the probe, then the rest."""
-        return sorted(self.seats, key=lambda s: (s.name in self.failures, s.name != self.planner, s.name))
-
-    def _speak_request(
-        self, seat: Seat, messages: tuple[Message, ...], context: StageContext, tools: tuple[ToolSpec, ...] = ()
-    ) -> ChatRequest:
-        structured = self.turn.response_schema is not None
-        return ChatRequest(
-            messages=messages,
-            context=context,
-            tools=tools,
-            response_schema=self.turn.response_schema,
-            think="off" if structured else (self.turn.effort or "off"),
-            temperature=self._temperature(),
-            top_p=self.turn.top_p,
-            max_tokens=self.turn.max_tokens,
-            stop=tuple(self.turn.stop),
-            seed=stage_seed(self.turn.seed, context.stage, seat.name),
-            total_s=self.config.speak_timeout_s,
-            first_byte_s=self.config.first_byte_timeout_s,
-            idle_s=self.config.speak_idle_timeout_s,
-        )
-
-    async def _voice(self, seat: Seat, request: ChatRequest, spoken: _Spoken) -> AsyncGenerator[Event, None]:
-        """Stream one member's answer and note it in `spoken`, whose `done` stays None when the member failed before it
-        said anything. Raises MemberStreamBroken when it fails after that."""
-        thoughts = _Lines()
-        blank = ""
-        done: Done | None = None
-        try:
-            seat.check()
-            async with aclosing(seat.backend.stream(request)) as deltas:
-                async for delta in deltas:
-                    if text := delta.text:
-                        if not blank and (rest := thoughts.flush()):
-                            yield ReasoningDelta(seat.name, rest)
-                        if not spoken.text:
-                            # Blank text may turn out to be all there is, and then another member has to speak.
-                            text = blank = blank + text
-                        if spoken.text or not text.isspace():
-                            spoken.text.append(text)
-                            yield ContentDelta(text)
-                    if delta.thinking and (lines := thoughts.feed(delta.thinking)):
-                        yield ReasoningDelta(seat.name, lines)
-                    if delta.tool_calls:
-                        spoken.calls += delta.tool_calls
-                    done = delta.done
-            # A stop sequence at the very beginning leaves nothing to say, and asking again would not change it.
-            if done is None or not (spoken.text or spoken.calls or request.stop):
-                raise EmptyAnswer
-        except MemberError as error:
-            self._failed(seat, error)
-            if spoken.text:
-                raise MemberStreamBroken(seat.name, error) from error
-            return
-        self._succeeded(seat)
-        self._count(seat.name, done, hidden=False)
-        spoken.done = done
-
-    # -- one member alone -------------------------------------------------------------------------------------------
-
-    async def _alone(self, seats: Sequence[Seat], *, asked_for: bool) -> AsyncGenerator[Event, None]:
-        """One member with native tools: what a client asked for, or what needs no committee."""
-        speakers = deque(seats)
-        while speakers and not self.acted:
-            seat = speakers[0]
-            async with aclosing(self._solo_turn(seat, asked_for=asked_for)) as events:
+            async with aclosing(self._carry_out(found)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, Finished):
                         return
-            yield StageEvent("speak", seat.name, "failed", self._status(seat.name))
-            if not self._may_retry(seat):
-                speakers.popleft()
-        yield self._speechless("solo")
+        async with aclosing(self._speak(found.decision)) as events:
+            async for event in events:
+                yield event
 
-    async def _solo_turn(self, seat: Seat, *, asked_for: bool) -> AsyncGenerator[Event, None]:
-        """Speak, run the member's own server calls, speak again. Without Finished, the member failed in silence."""
-        messages = self.prefix
-        outcomes: tuple[ToolOutcome, ...] = ()
-        for round_number in range(self.config.max_tool_iterations + 1):
-            last_round = round_number == self.config.max_tool_iterations or self._overdue()
-            tools = () if last_round or self._stumbles_over_tools(seat) else self.tools
-            spoken = _Spoken()
+    # -- speaking -----------------------------------------------------------------------------------------------------
+
+    async def _speak(self, decision: Decision) -> AsyncGenerator[Event, None]:
+        """One member writes the answer, `turn.n` times from the same outline, and once more if a tool had to be forced
+        on it."""
+        async with aclosing(self._force(found=decision, said=None)) as events:
+            async for event in events:
+                yield event
+        voice = _Voice()
+        for index in range(self.turn.n):
+            if index == 0 or voice.seat is not None:
+                async with aclosing(self._voice(decision, voice, index=index)) as events:
+                    async for event in events:
+                        yield event
+        if voice.seat is None:
+            yield self._speechless(decision)
+            return
+        ran = len(self.outcomes)
+        async with aclosing(self._force(found=decision, said=voice.text)) as events:
+            async for event in events:
+                yield event
+        if len(self.outcomes) > ran:
+            yield ContentDelta("\n\n")
+            async with aclosing(self._voice(decision, voice, again=1)) as events:
+                async for event in events:
+                    yield event
+        yield self._finished(voice.reason, decision, voice.seat.name)
+
+    async def _voice(
+        self, decision: Decision, voice: _Voice, *, index: int = 0, again: int = 0
+    ) -> AsyncGenerator[Event, None]:
+        """Let the speaker write; another one takes over only as long as nothing was shown. `voice.seat` stays as it is
+        when nobody could."""
+        preferred, why = self._speaker(decision)
+        outline = replace(decision.outline, notes=(*decision.outline.notes, *dict.fromkeys(self.notes)))
+        speakers = deque(in_order(self.seats, preferred, self.ledger))
+        while speakers:
+            seat = speakers[0]
             yield StageEvent("speak", seat.name, "started")
-            request = self._speak_request(seat, messages, StageContext("solo", self.user_text, tools, outcomes), tools)
-            async with aclosing(self._voice(seat, request, spoken)) as content:
+            spoken = Spoken()
+            request = self.requests.speak(seat.name, outline, self.outcomes, index=index, again=again)
+            async with aclosing(self.voices.speak(seat, request, spoken, index=index)) as content:
+                async for event in content:
+                    yield event
+            if spoken.done is not None:
+                voice.heard(seat, spoken)
+                self.account = replace(self.account, spoke_because=why)
+                return
+            yield StageEvent("speak", seat.name, "failed", self.ledger.status(seat.name))
+            why = f"{seat.name} could not speak: {self.ledger.status(seat.name)}"
+            if not self.ledger.may_retry(seat):
+                speakers.popleft()
+        if index > 0 and voice.seat is not None:
+            name, error = next(reversed(self.ledger.failures.items()))
+            raise MemberStreamBroken(name, error)
+
+    def _speaker(self, decision: Decision) -> tuple[str, str]:
+        """Who is to speak, and why: the author of the answer that won a dispute, else the planner."""
+        won = decision.agreement == "decided" and self.planner in decision.dissent
+        if won and decision.author != self.planner:
+            return decision.author, f"its answer was chosen over {self.planner}'s"
+        if self.planner in self.ledger.failures:
+            return self.planner, f"{self.planner} had failed: {self.ledger.status(self.planner)}"
+        return self.planner, self.account.route or "it is the planner"
+
+    async def _force(self, *, found: Decision, said: str | None) -> AsyncGenerator[Event, None]:
+        """Overrule a member that says it cannot do what a tool does, once a turn; a refusal for policy never.
+
+        said: what was spoken, None to look at the plans alone.
+        """
+        if self.forced or self.outcomes or self.held or self.turn.act is None or not self.tools or found.concern:
+            return
+        refusal = said if said is not None else found.refusal
+        if refusal is None or (said is not None and self.turn.response_schema is not None):
+            return
+        try:
+            async with asyncio.timeout(self.config.evidence_timeout_s):
+                forced = await refusals.tool_to_force(
+                    turn_tools=self.tools, proposal_or_text=refusal, user_text=self.user_text,
+                    embed=self.equipment.embed,
+                )  # fmt: skip
+        except Exception:
+            log.exception("a refusal could not be looked at")
+            return
+        if forced is None:
+            return
+        self.forced = True
+        planned = (PlannedCall(*forced),)
+        batch = self._sorted(planned, plans.numbered(planned, stage_seed(self.turn.seed, "forced", "")))
+        async with aclosing(self._act(batch)) as events:
+            async for event in events:
+                yield event
+
+    # -- members with the client's own tools --------------------------------------------------------------------------
+
+    async def _natively(self) -> AsyncGenerator[Event, None]:
+        """Every member answers with native tools; their calls are merged and emitted, or the author's words stand."""
+        natives: dict[str, _Native] = {}
+        config = self.config
+        question = Round(
+            "probe",
+            self._answer_natively,
+            stage_s=config.cold_load_timeout_s + config.speak_timeout_s + 1,
+            grace_s=config.grace_s,
+            patience_s=config.speak_timeout_s,
+            patient=frozenset({self.planner, self._stronger}),
+            describe=lambda one: one.proposal.action,
+        )
+        gate = _Gate(self.planner, [seat.name for seat in self.seats], enabled=self.turn.mode != "deep")
+        async with aclosing(self.asking.everyone(self.seats, question, natives)) as events:
+            async for event in events:
+                for passed in gate.let_through(event, natives):
+                    yield passed
+        if gate.opened and self.planner not in natives:
+            raise MemberStreamBroken(self.planner, self.ledger.failures[self.planner])
+        if not natives:
+            self._nobody_planned()
+            async with aclosing(self._speak(Decision("answer", "single"))) as events:
+                async for event in events:
+                    yield event
+            return
+        found = _Found()
+        proposals = {name: native.proposal for name, native in natives.items()}
+        async with aclosing(self._decide(proposals, found, sample=self._sample_natively)) as events:
+            async for event in events:
+                yield event
+        async with aclosing(self._emit(found, natives, live=gate.opened)) as events:
+            async for event in events:
+                yield event
+
+    async def _answer_natively(self, seat: Seat, show: Show, *, index: int = 0) -> _Native:
+        thoughts = thoughts_to(show, seat.name)
+
+        def on_delta(delta: Delta) -> None:
+            thoughts(delta)
+            if delta.text and seat.name == self.planner and not index:
+                show(ContentDelta(delta.text, 0, delta.logprobs))
+
+        tools = () if self._stumbles_over_tools(seat) else self.tools
+        request = self.requests.native(seat.name, self.requests.prefix, tools, index=index)
+        heard = await self.asking.hear(seat, request, on_delta)
+        entries = [{"tool": call.name, "args": call.arguments} for call in heard.calls]
+        calls, refused = proposal.checked_calls(entries, self.tools)
+        if not calls and not heard.text.strip():
+            raise BadAnswer(f"Its calls cannot be used: {refused[0] if refused else 'there are none'}.")
+        action: proposal.Action = "call" if calls else "answer"
+        return _Native(heard, Proposal(action, work=heard.text.strip()[:_MOST_SHOWN], calls=calls))
+
+    async def _sample_natively(self, seat: Seat, show: Show) -> Proposal:
+        return (await self._answer_natively(seat, show, index=1)).proposal
+
+    async def _emit(self, found: _Found, natives: Mapping[str, _Native], *, live: bool) -> AsyncGenerator[Event, None]:
+        """Say what the author said, run the server's calls, hand back the client's."""
+        decision = found.decision
+        author = self.planner if live else decision.author
+        batch = self._batch(decision, 0)
+        native = natives[author]
+        if not live and native.heard.text.strip() and (decision.calls or native.proposal.action == "answer"):
+            yield ContentDelta(native.heard.text)
+        speaker = next(seat for seat in self.seats if seat.name == author)
+        self.ledger.reveal(author, native.heard.done)
+        self.account = replace(self.account, spoke_because=self._speaker(decision)[1])
+        async with aclosing(self._act(batch)) as events:
+            async for event in events:
+                yield event
+        if batch.back:
+            yield ClientToolCalls(batch.back)
+            yield self._finished("tool_calls", decision, author)
+        elif batch.waves:
+            messages = (*self.requests.prefix, *self._exchange(batch, native.heard.text))
+            async with aclosing(self._alone(first=speaker, messages=messages, decision=decision)) as events:
+                async for event in events:
+                    yield event
+        elif (native.heard.text.strip() and native.proposal.action == "answer") or live:
+            reason = native.heard.done.finish_reason
+            yield self._finished("stop" if reason == "tool_calls" else reason, decision, author)
+        else:
+            async with aclosing(self._speak(decision)) as events:
+                async for event in events:
+                    yield event
+
+    def _stumbles_over_tools(self, seat: Seat) -> bool:
+        """Ollama fails when it cannot parse a model's own call; without tools the second attempt has words."""
+        return "tool call" in str(self.ledger.failures.get(seat.name, ""))
+
+    # -- one member alone ---------------------------------------------------------------------------------------------
+
+    async def _alone(
+        self,
+        *,
+        asked_for: bool = False,
+        first: Seat | None = None,
+        messages: tuple[Message, ...] = (),
+        decision: Decision | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """One member with native tools: what a client asked for, what needs no committee, or (with `messages`) the rest
+        of a turn after the committee's calls have run."""
+        decision = decision or Decision("answer", "solo")
+        speakers = deque([first] if first else self.seats)
+        began = len(self.outcomes)
+        while speakers and len(self.outcomes) == began:
+            seat = speakers[0]
+            start = messages or self.requests.prefix
+            async with aclosing(self._solo_turn(seat, start, decision, asked_for=asked_for)) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Finished):
+                        return
+            yield StageEvent("speak", seat.name, "failed", self.ledger.status(seat.name))
+            if not self.ledger.may_retry(seat):
+                speakers.popleft()
+        yield self._speechless(decision)
+
+    async def _solo_turn(
+        self, seat: Seat, messages: tuple[Message, ...], decision: Decision, *, asked_for: bool
+    ) -> AsyncGenerator[Event, None]:
+        """Speak, run the member's own server calls, speak again. Without Finished, the member failed in silence."""
+        self.account = replace(self.account, spoke_because=self.account.route or self._speaker(decision)[1])
+        for number in range(self.config.max_tool_iterations + 1):
+            last = number == self.config.max_tool_iterations or self.budget.left_s <= 0
+            tools = () if last or self._stumbles_over_tools(seat) else self.tools
+            spoken = Spoken()
+            yield StageEvent("speak", seat.name, "started")
+            request = self.requests.native(seat.name, messages, tools, self.outcomes)
+            async with aclosing(self.voices.speak(seat, request, spoken)) as content:
                 async for event in content:
                     yield event
             if spoken.done is None:
                 return
-            calls = self._checked(spoken.calls, tools, round_number)
-            if not asked_for and self._has_job(calls):
-                # A job takes the voices of all members, unless the client chose to hear one alone.
+            planned, calls = self._checked(spoken.calls, tools, number)
+            if not asked_for and len(self.seats) > 1 and any(one.tool.effect in _CHANGING for one in planned):
+                # What changes something takes the voices of all members, unless the client chose to hear one alone.
                 async with aclosing(self._together()) as events:
                     async for event in events:
                         yield event
                 return
-            server, client = self._sort_calls(calls)
-            if server:
-                results = await self._act(server)
-                yield ToolResults(results)
-                outcomes += results
-                said = Message("assistant", "".join(spoken.text), tool_calls=server)
-                messages = (*messages, said, *_tool_messages(results))
-            if client:
-                yield ClientToolCalls(client)
-            if client or not server:
-                reason = spoken.done.finish_reason
-                if client or reason == "tool_calls":
-                    reason = "tool_calls" if client else "stop"
-                yield self._finished(reason, "solo", seat.name)
-                return
+            batch = self._sorted(planned, calls)
+            async with aclosing(self._act(batch)) as events:
+                async for event in events:
+                    yield event
+            if batch.waves and not batch.back:
+                messages = (*messages, *self._exchange(batch, "".join(spoken.text)))
+                continue
+            async with aclosing(self._solo_end(seat, messages, decision, spoken, batch)) as events:
+                async for event in events:
+                    yield event
+            return
 
-    def _stumbles_over_tools(self, seat: Seat) -> bool:
-        """Ollama fails when it cannot parse a model's own call; without tools the second attempt has words."""
-        return "tool call" in str(self.failures.get(seat.name, ""))
+    def _exchange(self, batch: _Batch, said: str) -> tuple[Message, ...]:
+        """What a member said with its calls, and their results, as messages."""
+        ran = tuple(call for wave in batch.waves for call in wave)
+        results = tuple(outcome for outcome in self.outcomes if outcome.call in ran)
+        return Message("assistant", said, tool_calls=ran), *tool_messages(results)
 
-    def _checked(self, calls: Sequence[ToolCall], tools: Sequence[ToolSpec], round_number: int) -> tuple[ToolCall, ...]:
+    async def _solo_end(
+        self, seat: Seat, messages: tuple[Message, ...], decision: Decision, spoken: Spoken, batch: _Batch
+    ) -> AsyncGenerator[Event, None]:
+        assert spoken.done is not None
+        if spoken.calls and not (batch.back or spoken.text):
+            # It repeats itself, or wants what must wait: it gets told, and has to find words.
+            async with aclosing(self._speak(decision)) as events:
+                async for event in events:
+                    yield event
+            return
+        if batch.back:
+            yield ClientToolCalls(batch.back)
+        async with aclosing(self._more_answers(seat, messages)) as events:
+            async for event in events:
+                yield event
+        reason = spoken.done.finish_reason
+        reason = "tool_calls" if batch.back else "stop" if reason == "tool_calls" else reason
+        yield self._finished(reason, decision, seat.name)
+
+    async def _more_answers(self, seat: Seat, messages: tuple[Message, ...]) -> AsyncGenerator[Event, None]:
+        """Further answers to the same conversation (`turn.n`), in words alone."""
+        for index in range(1, self.turn.n):
+            spoken = Spoken()
+            request = self.requests.native(seat.name, messages, (), self.outcomes, index=index)
+            async with aclosing(self.voices.speak(seat, request, spoken, index=index)) as content:
+                async for event in content:
+                    yield event
+            if spoken.done is None:
+                raise MemberStreamBroken(seat.name, self.ledger.failures[seat.name])
+
+    def _checked(
+        self, calls: Sequence[ToolCall], tools: Sequence[ToolSpec], number: int
+    ) -> tuple[tuple[PlannedCall, ...], tuple[ToolCall, ...]]:
         """Native calls go through the same checks as proposed ones; unknown tools and wild arguments are left out."""
         entries = [{"tool": call.name, "args": call.arguments} for call in calls]
         proposed, _ = proposal.checked_calls(entries, tools)
-        # Each round of a turn has ids of its own.
-        seed = stage_seed(self.turn.seed, "calls", str(round_number))
         only = {self.planner: Proposal("call", calls=proposed)}
-        return decide(only, planner=self.planner, tools=tools, seed=seed, alone=True).calls
+        planned = plans.merge(only, planner=self.planner, tools=tools, alone=True).calls
+        # Each round of a turn has ids of its own.
+        return planned, plans.numbered(planned, stage_seed(self.turn.seed, "calls", str(number)))
 
-    def _has_job(self, calls: Sequence[ToolCall]) -> bool:
-        jobs = {tool.name for tool in self.tools if tool.effect == "job"}
-        return any(call.name in jobs for call in calls)
+    # -- the end ------------------------------------------------------------------------------------------------------
 
-    def _overdue(self) -> bool:
-        return _now() - self.started > self.config.turn_timeout_s
-
-    # -- bookkeeping ------------------------------------------------------------------------------------------------
-
-    def _temperature(self) -> float:
-        return self.config.temperature if self.turn.temperature is None else self.turn.temperature
-
-    def _count(self, member: str, done: Done | None, *, hidden: bool) -> None:
-        if done is None:
-            return
-        old = self.usage.get(member, MemberUsage())
-        self.usage[member] = MemberUsage(
-            prompt_tokens=old.prompt_tokens + done.prompt_tokens,
-            completion_tokens=old.completion_tokens + done.completion_tokens,
-            hidden_tokens=old.hidden_tokens + (done.completion_tokens if hidden else done.thinking_tokens),
-            calls=old.calls + 1,
-        )
-
-    def _succeeded(self, seat: Seat) -> None:
-        self.heard.add(seat.name)
-        self.failures.pop(seat.name, None)
-        seat.succeeded()
-
-    def _failed(self, seat: Seat, error: MemberError) -> None:
-        self.failures[seat.name] = error
-        seat.failed(error)
-        log.warning("a member failed", extra={"member": seat.name, "code": error.code, "cause": error.message})
-
-    def _may_retry(self, seat: Seat) -> bool:
-        """One retry per member and turn; the caller knows that nothing of the failed answer was shown."""
-        error = self.failures.get(seat.name)
-        if error is None or not error.retryable or seat.name in self.retried:
-            return False
-        self.retried.add(seat.name)
-        return True
-
-    def _status(self, name: str) -> str:
-        if error := self.failures.get(name):
-            return error.code
-        return "ok" if name in self.heard else "silent"
-
-    def _all_answered(self) -> bool:
-        errors = self.failures.values()
-        return all(isinstance(e, BadAnswer | EmptyAnswer) and not isinstance(e, WrongModel) for e in errors)
-
-    def _unavailable(self) -> CommitteeUnavailable:
-        codes = {name: error.code for name, error in self.failures.items()}
-        causes = {name: error.message for name, error in self.failures.items()}
-        too_long = set(codes.values()) == {ContextTooLong.code}
-        return (ContextLengthExceeded if too_long else CommitteeUnavailable)(causes, codes=codes)
-
-    def _speechless(self, agreement: Agreement) -> Finished:
+    def _speechless(self, decision: Decision) -> Finished:
         """Nobody could speak. Once tools have run this is no failed request: a retry would run them again."""
         if not self.acted:
-            raise self._unavailable()
-        return self._finished("stop", agreement, None)
+            raise self.ledger.unavailable()
+        return self._finished("stop", decision, None)
 
-    def _finished(self, reason: FinishReason, agreement: Agreement, speaker: str | None) -> Finished:
+    def _finished(self, reason: FinishReason, decision: Decision, speaker: str | None) -> Finished:
         models = {seat.name: seat.backend.model for seat in self.all_seats}
+        failures = self.ledger.failures
+        agreed = decision.held and plans.numbered(decision.held, stage_seed(self.turn.seed, "held", ""))
+        held = (*(agreed or ()), *self.held.values())
         return Finished(
             finish_reason=reason,
-            usage=dict(self.usage),
-            agreement=agreement,
+            usage=dict(self.ledger.usage),
+            agreement=decision.agreement,
             speaker=speaker,
-            degraded=bool(self.failures) or agreement == "single" or speaker is None,
-            members={seat.name: self._status(seat.name) for seat in self.all_seats},
+            degraded=bool(failures) or decision.agreement == "single" or speaker is None,
+            members={seat.name: self.ledger.status(seat.name) for seat in self.all_seats},
             model=models.get(speaker or "", ""),
-            causes={name: error.message for name, error in self.failures.items()},
+            causes={name: error.message for name, error in failures.items()},
+            account=replace(
+                self.account,
+                decided_by=decision.decided_by,
+                agreed=decision.agreed,
+                dissent=decision.dissent,
+                held=held,
+            ),
         )
+
+
+class _Gate:
+    """Holds back the planner's words until it is certain that they are the answer: every other member has ended
+    without a call. From then on they pass as they come."""
+
+    def __init__(self, planner: str, members: Sequence[str], *, enabled: bool) -> None:
+        self.opened = False
+        self._planner = planner
+        self._waiting = set(members) - {planner}
+        self._closed_for_good = not enabled
+        self._held: list[ContentDelta] = []
+
+    def let_through(self, event: Event, natives: Mapping[str, _Native]) -> list[Event]:
+        """What may pass now that this event has come."""
+        if isinstance(event, ContentDelta):
+            self._held.append(event)
+            return self._release()
+        if isinstance(event, StageEvent) and event.member in self._waiting and event.event != "started":
+            self._waiting.discard(event.member)
+            native = natives.get(event.member)
+            self._closed_for_good = self._closed_for_good or (native is not None and bool(native.proposal.calls))
+        return [event, *self._release()]
+
+    def _release(self) -> list[Event]:
+        if self._waiting or self._closed_for_good or not any(piece.text.strip() for piece in self._held):
+            return []
+        self.opened = True
+        passed, self._held = self._held, []
+        return list(passed)
 
 
 def _present(seats: Sequence[Seat]) -> list[Seat]:
@@ -597,26 +870,3 @@ def _offered(turn: Turn) -> tuple[ToolSpec, ...]:
         # "required" is a promise to the client that one of *its* tools is called; ours do not fulfil it.
         return client if turn.tool_choice == "required" and client else tools
     return tuple(t for t in turn.tools if turn.tool_choice in (t.name, prompts.wire_name(t.name)))
-
-
-def _prefix(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Our preface and the conversation. Leading system messages become one: many chat templates accept only that."""
-    rest = list(messages)
-    system = [prompts.PREFACE]
-    while rest and rest[0].role == "system":
-        system.append(rest.pop(0).content)
-    return (Message("system", "\n\n".join(system)), *rest)
-
-
-def _tool_messages(outcomes: Sequence[ToolOutcome]) -> tuple[Message, ...]:
-    return tuple(
-        Message("tool", prompts.outcome_json(o), tool_call_id=o.call.id, name=prompts.wire_name(o.call.name))
-        for o in outcomes
-    )
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 CommitteeError
 ├── CommitteeUnavailable     no member could answer; `causes` says why, per member
+│   ├── CommitteeBusy            every member's queue is full
 │   └── ContextLengthExceeded    every member says that the conversation does not fit its window
 ├── ToolChoiceUnsatisfied    the members answered, and none found a call where the request demands one
 ├── InvalidPack              a request to the context packer that cannot be meant
@@ -12,8 +13,10 @@ CommitteeError
 ├── MemberStreamBroken       the speaker was lost after its first word was shown; two voices are never spliced
 └── MemberError              one member could not do one thing; the committee goes on without it
     ├── MemberUnreachable    nothing answers at its address
+    │   └── MemberResting        it failed repeatedly and is not asked for a while
     ├── MemberTimeout        it answered too late, or not at all
-    ├── MemberBusy           its queue is full
+    ├── MemberBusy           its server is busy
+    │   └── MemberQueueFull      our own queue in front of it is full, or did not move in time
     ├── ModelMissing         the server runs, but has not got the model
     ├── ContextTooLong       the conversation does not fit its window
     ├── RequestRejected      the server refused the request (4xx)
@@ -57,6 +60,12 @@ class CommitteeUnavailable(CommitteeError):
         details = "; ".join(f"{member}: {cause}" for member, cause in self.causes.items())
         busy = bool(self.codes) and set(self.codes.values()) == {MemberBusy.code}
         super().__init__(f"{type(self).__doc__} {details}".strip(), retry_after=5.0 if busy else 10.0)
+
+
+class CommitteeBusy(CommitteeUnavailable):
+    """Every member of the committee is busy; try again in a moment."""
+
+    code = "committee_busy"
 
 
 class ContextLengthExceeded(CommitteeUnavailable):
@@ -135,6 +144,10 @@ class MemberUnreachable(MemberError):
     code = "unreachable"
 
 
+class MemberResting(MemberUnreachable):
+    """It failed repeatedly and is being left alone for a moment."""
+
+
 class MemberTimeout(MemberError):
     """The member did not answer in time."""
 
@@ -142,10 +155,16 @@ class MemberTimeout(MemberError):
 
 
 class MemberBusy(MemberError):
-    """The member's queue is full."""
+    """The member's server is busy."""
 
     code = "busy"
     retryable = True
+
+
+class MemberQueueFull(MemberBusy):
+    """Too many requests wait for the member."""
+
+    retryable = False  # asking again at once meets the same queue
 
 
 class ModelMissing(MemberError):

@@ -68,6 +68,10 @@ class AutoMember:
     def window(self) -> int | None:
         return self._current.window
 
+    @property
+    def parallel(self) -> int | None:
+        return self._current.parallel
+
     async def start(self) -> None:
         """Look once, and from then on in the background until a server is found."""
         if not await self.look():

@@ -101,7 +101,7 @@ def parse(text: str, tools: Sequence[ToolSpec]) -> Proposal:
 
     Raises BadAnswer when it cannot be read safely, AnswerTooLarge above `MAX_CHARS`.
     """
-    value, repaired, cut = _decode(text)
+    value, repaired, cut = decode(text)
     action = value.get("action")
     action = action.strip().lower() if isinstance(action, str) else None
     if action not in _ACTIONS:
@@ -118,10 +118,10 @@ def parse(text: str, tools: Sequence[ToolSpec]) -> Proposal:
     kind = value.get("decline_kind")
     return Proposal(
         action=cast(Action, action),
-        work=_line(value.get("work"), _WORK_CHARS),
+        work=line(value.get("work"), _WORK_CHARS),
         decline_kind=cast(DeclineKind, kind) if kind in ("policy", "capability") else "",
         calls=calls,
-        key=_line(value.get("key"), _KEY_CHARS),
+        key=line(value.get("key"), _KEY_CHARS),
         points=_lines(value.get("points"), MAX_POINTS),
         risks=_lines(value.get("risks"), MAX_RISKS),
         confidence=_confidence(value.get("confidence")),
@@ -130,8 +130,11 @@ def parse(text: str, tools: Sequence[ToolSpec]) -> Proposal:
     )
 
 
-def _decode(text: str) -> tuple[dict[str, Any], bool, bool]:
-    """The object in `text`, whether it had to be repaired, and whether its end is missing."""
+def decode(text: str) -> tuple[dict[str, Any], bool, bool]:
+    """The JSON object in a model's `text`, whether it had to be repaired, and whether its end is missing.
+
+    Raises BadAnswer when there is none that can be read safely, AnswerTooLarge above `MAX_CHARS`.
+    """
     if len(text) > MAX_CHARS:
         raise AnswerTooLarge(f"The plan has {len(text)} characters; {MAX_CHARS} are allowed.")
     text = _unfenced(_THOUGHTS.sub("", text.lstrip("\ufeff")))
@@ -235,7 +238,7 @@ def checked_calls(
             refused.append(f"arguments of {tool.name} are not a plain object")
         else:
             kept[position] = len(calls)
-            purpose = _line(entry.get("purpose"), _LINE_CHARS)
+            purpose = line(entry.get("purpose"), _LINE_CHARS)
             calls.append(ProposedCall(tool.name, _clean(args), purpose, _positions(entry.get("depends_on"))))
     moved = (
         replace(call, depends_on=tuple(sorted({kept[n] for n in call.depends_on if n in kept} - {index})))
@@ -260,13 +263,14 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _line(value: Any, limit: int) -> str:
+def line(value: Any, limit: int) -> str:
+    """`value` as one clean text of at most `limit` characters; empty when it is no text."""
     return _clean(value).strip()[:limit] if isinstance(value, str) else ""
 
 
 def _lines(value: Any, count: int) -> tuple[str, ...]:
     items = value if isinstance(value, list) else []
-    return tuple(line for item in items if (line := _line(item, _LINE_CHARS)))[:count]
+    return tuple(text for item in items if (text := line(item, _LINE_CHARS)))[:count]
 
 
 def _confidence(value: Any) -> float | None:

@@ -14,7 +14,7 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Effect: TypeAlias = Literal["read", "write", "job", "client"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
 Think: TypeAlias = Literal["off", "low", "medium", "high"]
-Agreement: TypeAlias = Literal["agreed", "compatible", "split", "single", "solo"]
+Agreement: TypeAlias = Literal["agreed", "compatible", "decided", "split", "single", "solo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,8 @@ class MemberConfig:
     addresses for "auto" (one Ollama may host both members). The `…_variable`s are named in messages for humans.
     num_ctx: the context size that the user has set; None: what the server has loaded, else DEFAULT_NUM_CTX. It is one
     constant for every request: another value makes Ollama load the model anew.
-    look_again_s: how often "auto" looks for a server while it stands in.
+    look_again_s: how often "auto" looks for a server while it stands in. parallel: requests that the server works on
+    side by side (OLLAMA_NUM_PARALLEL); None asks for what is usual for its kind.
     """
 
     name: str
@@ -182,6 +183,7 @@ class MemberConfig:
     connect_s: float = 2.0
     cold_load_s: float = 180.0
     look_again_s: float = 10.0
+    parallel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,10 @@ class ChatBackend(Protocol):
     @property
     def window(self) -> int | None:
         """Tokens that a request and its answer may have together; None when there is no limit to mind."""
+
+    @property
+    def parallel(self) -> int | None:
+        """Requests that it answers side by side; more wait in a queue of ours. None when that does not matter."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer; the last delta has `done`. Raises MemberError. Closing the iterator stops the server's work."""
@@ -286,7 +292,11 @@ class MemberUsage:
 
 @dataclass(frozen=True, slots=True)
 class StageEvent:
-    """The deliberation moved on: stage "probe", "compare", "act", "speak" or "route"; `event` says how."""
+    """The deliberation moved on; `event` says how.
+
+    stage: "route", "probe", "compare", "evidence", "cross-check", "verdict", "sample", "choose", "act", "replan" or
+    "speak".
+    """
 
     stage: str
     member: str | None
@@ -361,6 +371,9 @@ class Account:
 class Finished:
     """The last event of every turn that did not raise.
 
+    agreement: "agreed" (the same short answer or the same calls), "compatible" (nothing contradicts), "decided" (they
+    differed, and evidence, a named defect, verdicts or another sample settled it), "split" (the planner's view was
+    taken and the answer says so), "single" (only one member answered) or "solo" (only one was asked).
     speaker None: no member could speak after tools had run; the caller still has the results to show.
     members: "ok", "silent" (stand-in beside a real member, or not asked) or the error code, per member.
     """

@@ -1,11 +1,14 @@
-"""The members' places at the table, and how long the table waits for them."""
+"""The members' places at the table, how long the table waits for them, and how many may talk to one at a time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from committee.errors import MemberError, MemberTimeout, MemberUnreachable
+from committee.errors import MemberError, MemberQueueFull, MemberResting, MemberTimeout, MemberUnreachable
 from committee.schema import ChatBackend
 
 
@@ -13,51 +16,130 @@ from committee.schema import ChatBackend
 class CommitteeConfig:
     """How the members deliberate; times in seconds.
 
-    grace_s: how long to wait for a slower member once a proposal is in; the planner is waited for until its stage ends.
-    turn_timeout_s: after this long no further tools are offered, so that the turn comes to an end.
+    grace_s: how long to wait for a slower member once a proposal is in; the stronger one is waited for until its stage
+    ends. turn_timeout_s: after this long (tools not counted) no further stage is begun but the speaking. hidden_tokens:
+    as many may be written for the deliberation, then it is cut short the same way. debate_turns: rounds of
+    cross-checking while members disagree, 2 at most, 0 for none. slowest_tokens_per_s over slow_window_s: a speaker
+    below that is taken for lost. queue_per_member, queue_timeout_s: requests that may wait for one member, and how
+    long. pack_context: whether a conversation that fits no window may be packed.
     """
 
     temperature: float = 0.3
+    debate_turns: int = 1
     probe_timeout_s: float = 45.0
+    cross_check_timeout_s: float = 30.0
+    verdict_timeout_s: float = 15.0
+    choose_timeout_s: float = 20.0
+    evidence_timeout_s: float = 10.0
     grace_s: float = 12.0
     first_byte_timeout_s: float = 20.0
     speak_idle_timeout_s: float = 60.0
     speak_timeout_s: float = 600.0
+    slow_window_s: float = 30.0
+    slowest_tokens_per_s: float = 0.5
     cold_load_timeout_s: float = 180.0
     turn_timeout_s: float = 120.0
+    hidden_tokens: int = 4000
     probe_max_tokens: int = 900
+    cross_check_max_tokens: int = 500
+    verdict_max_tokens: int = 64
+    choose_max_tokens: int = 200
+    answer_reserve_tokens: int = 2048
     max_tool_iterations: int = 6
+    queue_per_member: int = 64
+    queue_timeout_s: float = 60.0
     breaker_failures: int = 3
     breaker_open_s: float = 30.0
+    pack_context: bool = True
 
 
 class Seat:
-    """A member at the table, with a breaker: after repeated transport failures it is not asked for a while."""
+    """A member at the table, with a bounded queue in front of it and a breaker behind it.
+
+    The breaker opens after repeated transport failures, and the member is not asked for a while; then one request goes
+    through as a trial, and only if that succeeds do the others follow.
+    """
 
     def __init__(self, backend: ChatBackend, config: CommitteeConfig) -> None:
         self.backend = backend
+        self.name = backend.name
         self._config = config
         self._failures = 0
         self._open_until = 0.0
+        self._trial = False
+        self._busy = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @property
-    def name(self) -> str:
-        return self.backend.name
+    @asynccontextmanager
+    async def place(self, timeout_s: float) -> AsyncIterator[float]:
+        """A place among the requests that the member works on; gives the seconds that had to be waited for it.
 
-    def check(self) -> None:
-        """Raise MemberUnreachable while the breaker is open; the first request after that is the trial."""
-        if self._is_open():
-            raise MemberUnreachable("It failed repeatedly and is being left alone for a moment.")
+        Raises MemberResting while the breaker is open, MemberQueueFull when too many wait already or none of them
+        was done within `timeout_s`.
+        """
+        self._check()
+        trial = self._trial = self._failures >= self._config.breaker_failures
+        try:
+            waited = await self._enter(min(timeout_s, self._config.queue_timeout_s))
+            try:
+                yield waited
+            finally:
+                self._leave()
+        finally:
+            if trial:
+                self._trial = False
 
     def succeeded(self) -> None:
         self._failures = 0
 
     def failed(self, error: MemberError) -> None:
-        # What `check` raised is no new failure: it would keep the breaker open for ever.
-        if isinstance(error, MemberUnreachable | MemberTimeout) and not self._is_open():
+        # Not having been asked is no new failure: it would keep the breaker open for ever.
+        if isinstance(error, MemberUnreachable | MemberTimeout) and not isinstance(error, MemberResting):
             self._failures += 1
-            self._open_until = asyncio.get_running_loop().time() + self._config.breaker_open_s
+            self._open_until = _now() + self._config.breaker_open_s
+
+    def _check(self) -> None:
+        if self._is_open() or self._trial:
+            raise MemberResting
 
     def _is_open(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        return self._failures >= self._config.breaker_failures and now < self._open_until
+        return self._failures >= self._config.breaker_failures and _now() < self._open_until
+
+    async def _enter(self, timeout_s: float) -> float:
+        most = self.backend.parallel
+        if most is None or (self._busy < most and not self._waiting):
+            self._busy += 1
+            return 0.0
+        if len(self._waiting) >= self._config.queue_per_member:
+            raise MemberQueueFull(f"{len(self._waiting)} requests wait for it already.")
+        return await self._queue(timeout_s)
+
+    async def _queue(self, timeout_s: float) -> float:
+        since = _now()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await turn
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if turn.done() and not turn.cancelled():
+                self._leave()  # the place was given to us just as we gave up: pass it on
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise MemberQueueFull(f"The queue in front of it did not move for {timeout_s:g} s.") from None
+            raise
+        return _now() - since
+
+    def _leave(self) -> None:
+        """Hand the place to the one who waits longest, or give it up."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._busy -= 1
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -65,6 +65,7 @@ class OfflineMember:
 
     stand_in = True
     window: int | None = None
+    parallel: int | None = None
 
     def __init__(self, name: str, *, model: str = "offline-rules", configured_model: str = "", note: str = "") -> None:
         self.name = name

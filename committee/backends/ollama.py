@@ -105,6 +105,10 @@ class OllamaMember:
     def window(self) -> int | None:
         return self._window
 
+    @property
+    def parallel(self) -> int | None:
+        return self._config.parallel or 1  # what Ollama does unless it is told otherwise
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if not self._fitted:
             await self._fit()

@@ -90,6 +90,10 @@ class _Chunk(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
+# Servers of this kind batch; what they cannot take at once they queue themselves.
+_PARALLEL = 16
+
+
 class OpenAIMember:
     """Implements the `ChatBackend` port on one OpenAI-compatible server."""
 
@@ -115,6 +119,10 @@ class OpenAIMember:
     @property
     def window(self) -> int | None:
         return self._window
+
+    @property
+    def parallel(self) -> int | None:
+        return self._config.parallel or _PARALLEL
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         while True:

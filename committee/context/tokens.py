@@ -12,7 +12,10 @@ import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from committee.schema import Message, ToolSpec
+import msgspec
+
+from committee.errors import ContextTooLong, MemberError
+from committee.schema import ChatBackend, ChatRequest, Message, ToolSpec
 
 CHARS_PER_TOKEN = 4.0
 PER_MESSAGE = 4  # what a chat template puts around a message
@@ -47,7 +50,7 @@ def as_json(value: object) -> str:
 
 def weigh_message(message: Message) -> int:
     """The weight of a message's text and tool calls; pictures and the template come on top."""
-    calls = sum(weigh(call.name) + weigh(as_json(call.arguments)) + 16 for call in message.tool_calls)
+    calls = sum(weigh(call.name) + _weigh_json(call.arguments) + 16 for call in message.tool_calls)
     return weigh(message.content) + weigh(message.name or "") + calls
 
 
@@ -60,10 +63,14 @@ def of_messages(messages: Iterable[Message], chars_per_token: float = CHARS_PER_
     return of_weight(weight, chars_per_token) + fixed
 
 
+def weigh_tools(tools: Iterable[ToolSpec]) -> int:
+    """The weight of these tools' declarations."""
+    return sum(weigh(tool.name) + weigh(tool.description) + _weigh_json(tool.parameters) + 40 for tool in tools)
+
+
 def of_tools(tools: Iterable[ToolSpec], chars_per_token: float = CHARS_PER_TOKEN) -> int:
     """About how many tokens the declarations of these tools are."""
-    weight = sum(weigh(tool.name) + weigh(tool.description) + weigh(as_json(tool.parameters)) + 40 for tool in tools)
-    return of_weight(weight, chars_per_token)
+    return of_weight(weigh_tools(tools), chars_per_token)
 
 
 class Ratios:
@@ -87,10 +94,31 @@ class Ratios:
         news = _bounded(weight / tokens)
         self._known[member] = _bounded(self.of(member) + _WEIGHT_OF_NEWS * (news - self.of(member)))
 
+    def counted(self, member: str, request: ChatRequest, prompt_tokens: int) -> None:
+        """The member's server counted the prompt of `request`. Tools and pictures would blur what text costs."""
+        if not request.tools and not any(message.images for message in request.messages):
+            self.learn(member, weight=_weigh_request(request), tokens=prompt_tokens)
+
+    def failed(self, member: ChatBackend, request: ChatRequest, error: MemberError) -> None:
+        """The member could not answer `request`; if it was too long for it, that is remembered."""
+        if isinstance(error, ContextTooLong) and member.window is not None:
+            self.refused(member.name, weight=_weigh_request(request), window=member.window)
+
     def refused(self, member: str, *, weight: int, window: int) -> None:
         """A prompt of that weight was refused as longer than the window: there are more tokens in it than thought."""
         at_most = weight / max(window, 1)
         self._known[member] = _bounded(min(self.of(member), at_most) * 0.9)
+
+
+def _weigh_request(request: ChatRequest) -> int:
+    return sum(map(weigh_message, request.messages)) + weigh_tools(request.tools)
+
+
+def _weigh_json(value: object) -> int:
+    try:
+        return len(msgspec.json.encode(value))
+    except (TypeError, UnicodeEncodeError):  # what only the slower encoder takes
+        return weigh(as_json(value))
 
 
 def _bounded(ratio: float) -> float:

@@ -27,6 +27,7 @@ from committee import (
     ReasoningDelta,
     StageEvent,
 )
+from committee.errors import ContextLengthExceeded
 from orchestrator.api.auth import base_url_of, principal_of
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
@@ -96,7 +97,11 @@ class Answering:
                 work = stream_turn(turn, asked.writer, narrator, stream, Answer(), self._pacing)
             else:
                 work = _answer_whole(turn, asked, narrator, send)
-            await unless_gone(work, receive)
+            try:
+                await unless_gone(work, receive)
+            except ContextLengthExceeded as error:
+                error.param = asked.conversation
+                raise
 
 
 async def body_of(receive: Receive) -> bytes:
@@ -183,7 +188,7 @@ async def _stream_events(
                     if section := turn.section(event, written=answer.written):
                         answer.append(section)
                         await pacing.write(section, write_content)
-                    if problem := await _json_problem(turn.request, answer):
+                    if not turn.acted and (problem := await _json_problem(turn.request, answer)):
                         raise JsonAnswerInvalid.because(problem)
                     await stream.write(writer.end(event, turn.tool_results()))
 
@@ -195,7 +200,13 @@ def _step(event: StageEvent) -> dict[str, Any]:
 async def _answer_whole(turn: RunningTurn, asked: Asked, narrator: Narrator, send: Send) -> None:
     answer = await _collect(turn, turn.events(), narrator)
     if await _json_problem(turn.request, answer):
-        await _repair(turn, answer, narrator)
+        try:
+            await _repair(turn, answer, narrator)
+        except CommitteeError as error:
+            if not turn.acted:
+                raise
+            # A failed request would be sent again, for effects that are there already.
+            log.warning("an answer with effects is not the JSON that was asked for", extra={"code": error.code})
     await send_json(send, asked.whole(answer, turn.tool_results()))
     turn.delivered = True
 

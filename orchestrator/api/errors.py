@@ -24,6 +24,7 @@ from starlette.types import Send
 
 from committee.errors import (
     CitationMismatch,
+    CommitteeBusy,
     CommitteeError,
     CommitteeUnavailable,
     ContextLengthExceeded,
@@ -84,6 +85,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (NothingViable, 409, _INVALID),
     (StaleCursor, 409, _INVALID),
     (CitationMismatch, 422, _INVALID),
+    (CommitteeBusy, 429, "rate_limit_error"),
     (CommitteeUnavailable, 503, _SERVER),
     (CommitteeError, 502, _SERVER),
     (EmbeddingRejected, 400, _INVALID),

@@ -94,12 +94,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and how its answer is written. `whole` encodes an answer that is not streamed."""
+    """A request, and how its answer is written. `whole` encodes an answer that is not streamed.
+
+    conversation: the request's field that holds what is too long when it fits no window.
+    """
 
     request: CompletionRequest
     writer: AnswerWriter
     whole: Callable[[Answer, ToolResultViews], bytes]
     shows_reasoning: bool = True
+    conversation: str = "messages"
 
 
 Dialect: TypeAlias = Callable[[bytes], Awaitable[Asked]]

@@ -18,7 +18,7 @@ from committee import Finished, ToolCall
 from committee.context import tokens
 from committee.schema import TokenLogprob
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
-from orchestrator.chat.schema import MAX_MESSAGES, CompletionRequest
+from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL, CompletionRequest
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
 from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import committee_of, prompt_tokens_of_one, usage_of
@@ -111,6 +111,7 @@ class _Counted(Struct):
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None
+    committee: Raw = NULL
 
 
 class _Body(_Counted, kw_only=True):
@@ -178,6 +179,7 @@ async def _form_of(asked: _Counted) -> ChatForm:
         "parallel_tool_calls": not (choice and choice.disable_parallel_tool_use),
         "response_format": _response_format(asked),
         "reasoning_effort": _effort(asked),
+        "committee": asked.committee,
     }
     return form
 
@@ -256,14 +258,14 @@ def _needed(value: str | None, param: str) -> str:
 
 
 async def _functions(given: list[Raw]) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema},
-        }
-        for tool in await decode_each(given, _Tool, "tools")
-        if tool.type in {None, "custom"}
-    ]
+    functions: list[dict[str, Any]] = []
+    for tool in await decode_each(given, _Tool, "tools"):
+        if tool.type in {None, "custom"}:
+            function = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+            functions.append({"type": "function", "function": function})
+        elif tool.type is not None and tool.type.startswith(OWN_TOOL):
+            functions.append({"type": tool.type})
+    return functions
 
 
 def _tool_choice(choice: _Choice | None) -> Any:

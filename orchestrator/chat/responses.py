@@ -17,10 +17,10 @@ from msgspec import Meta, Raw, Struct
 
 from committee import Finished, TokenLogprob, ToolCall
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
-from orchestrator.chat.schema import MAX_MESSAGES
+from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
 from orchestrator.chat.turn import COMMITTEE_MODEL
-from orchestrator.chat.wire import KEEP_ALIVE, committee_of, prompt_tokens_of_one, usage_of
+from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, prompt_tokens_of_one, usage_of
 from orchestrator.errors import BadRequest
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +32,7 @@ _FIELDS = {
     "reasoning_effort": "reasoning.effort",
     "messages": "input",
 }
+_LOGPROBS = "message.output_text.logprobs"
 _FREE_TEXT = {
     "type": "object",
     "properties": {"input": {"type": "string", "description": "The tool's whole input, as free text."}},
@@ -78,6 +79,9 @@ class _Body(Struct):
     conversation: Raw = NULL
     prompt: Raw = NULL
     background: bool | None = None
+    include: list[str] | None = None
+    top_logprobs: int | None = None
+    committee: Raw = NULL
 
 
 class _Item(Struct):
@@ -124,11 +128,15 @@ async def response(body: bytes) -> Asked:
         "max_tokens": asked.max_output_tokens,
         "response_format": _response_format(asked.text),
         "reasoning_effort": asked.reasoning.effort if asked.reasoning else None,
+        "logprobs": bool(asked.top_logprobs) or _LOGPROBS in (asked.include or ()),
+        "top_logprobs": asked.top_logprobs,
+        "committee": asked.committee,
     }
     request = await form.parse()
     summary = (asked.reasoning.summary or asked.reasoning.generate_summary) if asked.reasoning else None
     writer = ResponseWriter(_echo(asked), custom)
-    return Asked(request, writer, writer.whole, shows_reasoning=summary not in {None, "none"})
+    shows = summary not in {None, "none"}
+    return Asked(request, writer, writer.whole, shows_reasoning=shows, conversation="input")
 
 
 def _check_stateless(asked: _Body) -> None:
@@ -188,6 +196,8 @@ async def _offer_tools(given: list[Raw], form: ChatForm) -> frozenset[str]:
     offered: list[dict[str, Any]] = []
     custom: set[str] = set()
     for position, tool in enumerate(await decode_each(given, _Tool, "tools")):
+        if tool.type.startswith(OWN_TOOL):
+            offered.append({"type": tool.type})
         if tool.type not in {"function", "custom"}:
             continue
         name = _needed(tool.name, f"tools[{position}].name")
@@ -246,7 +256,7 @@ def _echo(asked: _Body) -> dict[str, Any]:
         "text": {"format": _echo_format(form), "verbosity": "medium"},
         "tool_choice": "auto" if asked.tool_choice == NULL else asked.tool_choice,
         "tools": asked.tools or [],
-        "top_logprobs": 0,
+        "top_logprobs": asked.top_logprobs or 0,
         "top_p": asked.top_p,
         "truncation": "disabled",
         "user": asked.user,
@@ -284,6 +294,7 @@ class ResponseWriter:
         self._spoken = False
         self._output: list[dict[str, Any]] = []
         self._pieces: list[str] = []  # of the open item
+        self._logprobs: list[Any] = []  # likewise
         self._open: dict[str, Any] | None = None
         self._response: dict[str, Any] = {
             "id": f"resp_{secrets.token_hex(24)}",
@@ -309,7 +320,9 @@ class ResponseWriter:
         self._spoken = True
         events = self._ensure_open("message")
         self._pieces.append(text)
-        return events + self._inside("response.output_text.delta", content_index=0, delta=text, logprobs=[])
+        tokens = _logprobs(logprobs)
+        self._logprobs += tokens
+        return events + self._inside("response.output_text.delta", content_index=0, delta=text, logprobs=tokens)
 
     def reasoning(self, text: str) -> bytes:
         """Thoughts come before the answer; those that come later would cut it in two."""
@@ -360,7 +373,7 @@ class ResponseWriter:
         """The response object of a request that does not stream: what the stream's last event would hold."""
         assert answer.finished is not None
         self.reasoning("".join(answer.reasoning))
-        self.content(answer.text)
+        self.content(answer.text, logprobs=answer.choices[0].logprobs)
         self.tool_calls(answer.calls)
         self.end(answer.finished, tool_results)
         return _encode(self._response)
@@ -384,7 +397,7 @@ class ResponseWriter:
 
     def _add(self, item: dict[str, Any]) -> bytes:
         self._output.append(item)
-        self._open, self._pieces = item, []
+        self._open, self._pieces, self._logprobs = item, [], []
         return self._event("response.output_item.added", output_index=len(self._output) - 1, item=item)
 
     def _close(self) -> bytes:
@@ -393,7 +406,8 @@ class ResponseWriter:
             return b""
         text = self._fill(item, "completed")
         if item["type"] == "message":
-            events = self._inside("response.output_text.done", content_index=0, text=text, logprobs=[])
+            spoken = {"content_index": 0, "text": text, "logprobs": self._logprobs}
+            events = self._inside("response.output_text.done", **spoken)
             events += self._inside("response.content_part.done", content_index=0, part=item["content"][0])
         else:
             events = self._inside("response.reasoning_summary_text.done", summary_index=0, text=text)
@@ -405,7 +419,8 @@ class ResponseWriter:
         text = "".join(self._pieces)
         item["status"] = status
         if item["type"] == "message":
-            item["content"] = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+            part = {"type": "output_text", "text": text, "annotations": [], "logprobs": self._logprobs}
+            item["content"] = [part]
         else:
             item["summary"] = [{"type": "summary_text", "text": text}]
         return text
@@ -444,6 +459,11 @@ class ResponseWriter:
         data = _encode({"type": kind, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _logprobs(tokens: Sequence[TokenLogprob]) -> list[Any]:
+    found = logprobs_of(tokens)
+    return found["content"] if found else []
 
 
 def _item(prefix: str, kind: str, **fields: Any) -> dict[str, Any]:

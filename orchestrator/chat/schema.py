@@ -56,7 +56,8 @@ _BREATHE_AFTER_BYTES = 1024 * 1024
 
 
 _NULL = Raw(b"null")
-_OWN_TOOL = "committee:"
+# Before the name of a tool of this server, in the type of an entry of `tools`.
+OWN_TOOL = "committee:"
 
 
 class _StreamOptions(Struct):
@@ -380,7 +381,7 @@ def _tools(body: _Body, allowed: frozenset[str] | None) -> tuple[ToolSpec, ...]:
 def _opted_in(body: _Body) -> frozenset[str]:
     """Tools of this server that the client asks for among its own, as {"type": "committee:<name>"}, in wire names."""
     types = (decode(raw, _Tool, f"tools[{position}]").type for position, raw in enumerate(body.tools or ()))
-    return frozenset(kind.removeprefix(_OWN_TOOL).replace(".", "_") for kind in types if kind.startswith(_OWN_TOOL))
+    return frozenset(kind.removeprefix(OWN_TOOL).replace(".", "_") for kind in types if kind.startswith(OWN_TOOL))
 
 
 def _tool_choice(body: _Body) -> tuple[str, frozenset[str] | None]:

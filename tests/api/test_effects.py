@@ -32,6 +32,11 @@ class Bench:
 
     done: list[str] = field(default_factory=list)
     page: str = "Nothing special."
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def tools(self) -> list[Tool]:
         return [
@@ -50,6 +55,8 @@ class Bench:
 
     async def _write(self, arguments: Text, _: ToolContext) -> ToolResult:
         self.done.append(f"write {arguments.text}")
+        self.begun.set()
+        await self.gate.wait()
         return ToolResult({"written": arguments.text})
 
 
@@ -171,6 +178,41 @@ async def test_after_a_tool_has_run_no_failure_fails_the_request(
     assert await bench_server.job_count() == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nor_does_an_answer_in_the_wrong_form(bench_server: Server, ollamas: Pair, stream: bool) -> None:
+    plan(ollamas, ("film_run", {"synopsis": "Butterflies"}))
+    body = {"messages": user(FILM_PROMPT), "response_format": {"type": "json_object"}}
+    if stream:
+        events = await raw_stream(bench_server, body)
+        assert events[-1] == "[DONE]"
+        assert not any('"error":{' in event for event in events)
+        committee = json.loads(events[-2])["committee"]
+    else:
+        status, answer = await bench_server.post(CHAT, body)
+        assert status == 200
+        assert content_of(answer) == "Hello from the model."
+        committee = answer["committee"]
+    assert len(committee["tool_results"]) == 1
+    assert await bench_server.job_count() == 1
+
+
+async def test_a_retry_waits_for_the_call_that_goes_on(bench_server: Server, ollamas: Pair, bench: Bench) -> None:
+    bench.gate.clear()
+    body = {"messages": user("Note this")}
+    plan(ollamas, ("note_write", {"text": "one"}))
+    first = asyncio.create_task(bench_server.post(CHAT, body))
+    async with asyncio.timeout(10):
+        await bench.begun.wait()
+    plan(ollamas, ("note_write", {"text": "One."}))
+    again = asyncio.create_task(bench_server.post(CHAT, body, **{"x-stainless-retry-count": "1"}))
+    await ollamas[0].until(lambda: len(ollamas[0].probes) == 2, timeout_s=10)
+    bench.gate.set()
+    for status, answer in await asyncio.gather(first, again):
+        assert status == 200
+        assert answer["committee"]["tool_results"][0]["data"] == {"written": "one"}
+    assert bench.done == ["write one"]
+
+
 # -- beside the client's tools ---------------------------------------------------------------------------------------
 
 
@@ -229,6 +271,31 @@ async def test_an_editor_has_no_second_writer_unless_it_asks(
     asked = json.dumps(ollamas[0].chats[0])
     assert ("note_write" in asked) == seen
     assert "note_look" in asked
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "/v1/responses",
+            {"input": "Hello", "tools": [{"type": "function", "name": "edit_file", "parameters": FUNCTION}]},
+        ),
+        (
+            "/v1/messages",
+            {"messages": user("Hello"), "max_tokens": 99, "tools": [{"name": "edit_file", "input_schema": FUNCTION}]},
+        ),
+    ],
+)
+async def test_the_other_dialects_may_ask_as_well(
+    bench_server: Server, ollamas: Pair, path: str, body: dict[str, Any]
+) -> None:
+    status, answer = await bench_server.post(path, {"model": "committee", **body})
+    assert status == 200, answer
+    assert "note_write" not in json.dumps(ollamas[0].chats)
+    body = {**body, "tools": [*body["tools"], {"type": "committee:note.write", "name": "note.write"}]}
+    status, answer = await bench_server.post(path, {"model": "committee", **body})
+    assert status == 200, answer
+    assert "note_write" in json.dumps(ollamas[0].chats)
 
 
 @pytest.mark.parametrize(

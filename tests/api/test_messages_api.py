@@ -232,6 +232,12 @@ async def test_a_member_lost_while_speaking_ends_in_an_error_event(model_server:
                 await stream.get_final_message()
 
 
+async def test_what_fits_no_window_is_called_so(model_server: Server) -> None:
+    status, answer = await model_server.post(PATH, hi(messages=user("word " * 40_000)))
+    assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
+    assert answer["error"]["message"].startswith("prompt is too long: ")
+
+
 async def test_all_members_down_is_a_503(model_server: Server, ollamas: Pair) -> None:
     for ollama in ollamas:
         await ollama.stop()
@@ -301,6 +307,18 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown effort", hi(output_config={"effort": "heroic"}), "output_config.effort"),
     ("an unknown format", hi(output_config={"format": {"type": "xml"}}), "output_config.format.type"),
     ("a format without schema", hi(output_config={"format": {"type": "json_schema"}}), "output_config.format.schema"),
+    (
+        "a picture that is none",
+        hi(
+            messages=user(
+                [
+                    {"type": "thinking", "thinking": "a", "signature": ""},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "%%%"}},
+                ]
+            )
+        ),
+        "messages[0].content[1]",
+    ),
     ("stream a string", hi(stream="yes"), "stream"),
 ]
 

@@ -231,6 +231,21 @@ async def test_a_member_lost_while_speaking_fails_the_response(model_server: Ser
     assert failed["output"][-1]["status"] == "incomplete"
 
 
+async def test_the_mode_may_be_named_in_the_request(model_server: Server, ollamas: Pair) -> None:
+    _, answer = await model_server.post("/v1/responses", {"input": "Hi", "committee": {"mode": "solo:gptoss"}})
+    assert answer["status"] == "completed"
+    assert ollamas[0].chats == []
+
+
+async def test_what_fits_no_window_is_called_so(start_server: StartServer, ollamas: Pair) -> None:
+    server = await start_server(ollamas=ollamas)
+    for stream in (False, True):
+        body = {"input": "word " * 40_000, "stream": stream}
+        status, answer = await server.post("/v1/responses", body)
+        assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+        assert answer["error"]["param"] == "input"
+
+
 async def test_all_members_down_is_a_503(model_server: Server, ollamas: Pair) -> None:
     for ollama in ollamas:
         await ollama.stop()
@@ -289,6 +304,23 @@ BAD: list[tuple[str, dict[str, Any] | bytes, str]] = [
     ("a choice of no tool", {"input": "a", "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
     ("a choice without name", {"input": "a", "tool_choice": {"type": "function"}}, "tool_choice.name"),
     ("a hosted tool", {"input": "a", "tool_choice": {"type": "web_search"}}, "tool_choice.type"),
+    ("too many alternatives", {"input": "a", "top_logprobs": 99}, "top_logprobs"),
+    ("an unknown mode", {"input": "a", "committee": {"mode": "loud"}}, "committee.mode"),
+    (
+        "a picture that is none",
+        {
+            "input": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "a"},
+                        {"type": "input_image", "image_url": "data:image/png;base64,%%%"},
+                    ],
+                }
+            ]
+        },
+        "input[0].content[1]",
+    ),
     ("stream a string", {"input": "a", "stream": "yes"}, "stream"),
 ]
 

@@ -177,6 +177,8 @@ class PageServer:
                 web.get("/api/films/{id}", self._film),
                 web.post("/api/jobs/{id}/cancel", self._cancel_job),
                 web.get("/artifacts/{name}", self._artifact),
+                web.get("/uploads/{name}", self._artifact),
+                web.post("/api/upload", self._upload),
             ]
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -225,10 +227,13 @@ class PageServer:
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
         conversation = request.match_info["id"]
-        question = (await request.json())["content"]
+        body = await request.json()
+        question = body["content"]
         self.conversations.setdefault(conversation, {"id": conversation})["title"] = question[:60]
         stored = self.messages.setdefault(conversation, [])
-        stored.append({"id": str(uuid4()), "role": "user", "content": question})
+        stored.append(
+            {"id": str(uuid4()), "role": "user", "content": question, "attachments": body.get("attachments", [])}
+        )
         said: dict[str, Any] = {"id": str(uuid4()), "role": "assistant", "content": "", "reasoning": "", "job_ids": []}
         stored.append(said)
         response = await _event_stream(request)
@@ -245,6 +250,13 @@ class PageServer:
         if not any("error" in step for step in self.answer if isinstance(step, dict)):
             await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        field = (await request.post())["file"]
+        assert isinstance(field, web.FileField)
+        self.files[field.filename] = (field.content_type, field.file.read())
+        url = f"https://films.example/uploads/{field.filename}"  # the public name, which is not the page's own
+        return web.json_response({"url": url, "name": field.filename}, status=201)
 
     async def _list_jobs(self, _: web.Request) -> web.Response:
         rows = [job.row for job in self.jobs.values()][::-1]
@@ -324,6 +336,8 @@ def _remember(said: dict[str, Any], step: dict[str, Any]) -> None:
     said["content"] += delta.get("content", "")
     said["reasoning"] += delta.get("reasoning_content", "")
     committee = step.get("committee", {})
+    if "seq" in committee:
+        said.setdefault("steps", []).append(committee)
     if "agreement" in committee:
         said["committee"] = committee
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.browser.page_server import BREAK, Hold, PageServer, chunk
 
 pytestmark = pytest.mark.browser
 
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 FILM_STAGES = ["plan", "breakdown", "storyboard", "animatic", "final", "post", "qc", "export"]
 
 
@@ -55,6 +59,75 @@ def test_tokens_appear_before_the_end(page: Page, server: PageServer) -> None:  
     expect(deliberation).to_contain_text("qwen is thinking it over")
     expect(deliberation.locator(".reasoning")).to_have_text("[qwen] - Monarchs migrate.")
     expect(deliberation).to_contain_text("all agreed")
+
+
+def test_how_it_was_decided_is_there_after_a_reload(page: Page, server: PageServer) -> None:
+    account = {
+        "agreement": "split",
+        "degraded": False,
+        "members": {"qwen": "ok", "gptoss": "ok"},
+        "speaker": "qwen",
+        "agreed": ["qwen"],
+        "dissent": {"gptoss": "answers 41 <b>"},
+        "decided_by": "verdicts",
+        "spoke_because": "its position won",
+        "held": [{"id": "call_1", "name": "film_run", "arguments": {}}],
+    }
+    step = {"seq": 1, "stage": "probe", "member": "qwen", "event": "started", "detail": ""}
+    server.answer = [chunk(committee=step), chunk("42."), chunk(finish="stop", committee=account)]
+    page.goto(server.url)
+    ask(page, "How many?")
+    answer = page.get_by_role("article", name="Committee")
+    expect(answer).to_have_attribute("data-state", "done")
+    for _ in ("at once", "after a reload"):
+        answer.locator(".deliberation summary").click()
+        expect(answer.locator(".steps")).to_have_text("qwen is thinking it over")
+        rows = answer.locator(".account div")
+        expect(rows).to_have_text(
+            [
+                "Agreedqwen",
+                "gptoss dissentsanswers 41 <b>",
+                "Settled byverdicts",
+                "Spokeqwen: its position won",
+                "Waits for your wordfilm run",
+            ]
+        )
+        page.reload()
+
+
+def test_files_are_attached_shown_and_kept(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    attach = page.get_by_label("Attach files")
+    attach.set_input_files(
+        [
+            {"name": "cat.png", "mimeType": "image/png", "buffer": PNG},
+            {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Monarchs"},
+        ]
+    )
+    chosen = page.locator(".composer").get_by_role("list", name="Attached")
+    expect(chosen.get_by_role("listitem")).to_have_text(["cat.png", "notes.txt"])
+    page.get_by_role("button", name="Remove notes.txt").click()
+    expect(chosen.get_by_role("listitem")).to_have_text(["cat.png"])
+    ask(page, "What is this?")
+    question = page.get_by_role("article", name="You")
+    expect(chosen).to_have_count(0)
+    for _ in ("at once", "after a reload"):
+        expect(question.get_by_role("link", name="cat.png")).to_have_attribute("href", "/uploads/cat.png")
+        shown = "(image) => image.complete && image.naturalWidth > 0"
+        expect(question.locator("img")).to_have_count(1)
+        question.locator("img").evaluate("(image) => image.decode()")
+        assert question.locator("img").evaluate(shown)
+        page.reload()
+    (kept,) = server.messages.values()
+    assert kept[0]["attachments"] == [{"url": "/uploads/cat.png", "name": "cat.png"}]
+
+
+def test_a_refused_file_is_said_to_be_so(page: Page, server: PageServer) -> None:
+    server.faults["/api/upload"] = (413, {}, {"error": {"message": "The file is larger than 5 bytes."}})
+    page.goto(server.url)
+    page.get_by_label("Attach files").set_input_files({"name": "a.bin", "mimeType": "x/y", "buffer": b"123456"})
+    expect(page.get_by_role("alert")).to_have_text("a.bin: The file is larger than 5 bytes.")
+    expect(page.locator(".composer").get_by_role("list", name="Attached")).to_have_count(0)
 
 
 def test_stop_ends_the_answer_and_keeps_what_came(page: Page, server: PageServer) -> None:

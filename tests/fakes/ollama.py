@@ -70,6 +70,17 @@ class Reply:
 
 Answer = Callable[[dict[str, Any]], Reply]
 
+# A member that keeps its view, approves nothing, and prefers nothing.
+REVIEW: dict[str, Any] = {
+    "defect_in_mine": "",
+    "defect_in_other": "",
+    "approve": [],
+    "action": "answer",
+    "calls": [],
+    "key": "",
+}
+VERDICT: dict[str, Any] = {"reason": "Both look alike.", "pick": "tie"}
+
 
 class FakeOllama:
     """One server with its installed models. Everything may be changed between requests."""
@@ -80,11 +91,16 @@ class FakeOllama:
         self.token_ms = token_ms
         self.load_s = 0.0
         self.plan: dict[str, Any] | str = PLAN
+        self.sample: dict[str, Any] | None = None  # what a second look at the same messages finds, if something else
+        self.replanned: dict[str, Any] = {}  # what follows from results; the same plan again unless it says otherwise
+        self.review: dict[str, Any] | str = REVIEW
+        self.verdict: dict[str, Any] | str | Callable[[dict[str, Any]], dict[str, Any]] = VERDICT
+        self.choice: dict[str, Any] = {}
         self.text = "Hello from the model."
         self.thinking = ""
         self.answer: Answer | None = None
         self.fault: Fault | None = None
-        # None: every chat. "probe" or "speak": only chats with, or without, a response format.
+        # None: every chat; else those of one stage, as `stage_of` tells them apart.
         self.fault_stage: str | None = None
         self.fault_count: int | None = None
         self.drip_s = 0.05
@@ -96,6 +112,7 @@ class FakeOllama:
         self.most_context: int | None = None  # what there is memory for: larger contexts are loaded this large
         self.size_vram = 20 << 30  # of 20 GiB
         self.chars_per_token = 4.0
+        self.too_long = 0  # chats refused because they exceed the context
         self.chats: list[dict[str, Any]] = []
         self.preloads: list[dict[str, Any]] = []  # chats without messages
         self.paths: list[str] = []
@@ -150,13 +167,22 @@ class FakeOllama:
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(condition)
 
+    def of(self, stage: str) -> list[dict[str, Any]]:
+        """The chats of one stage, in the words of `stage_of`."""
+        return [chat for chat in self.chats if stage_of(chat) == stage]
+
     @property
     def probes(self) -> list[dict[str, Any]]:
-        return [chat for chat in self.chats if is_probe(chat)]
+        return self.of("probe")
 
     @property
     def speeches(self) -> list[dict[str, Any]]:
-        return [chat for chat in self.chats if not is_probe(chat)]
+        return self.of("speak")
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of all chats, in the order in which they came."""
+        return [stage_of(chat) for chat in self.chats]
 
     # -- routes -----------------------------------------------------------------------------------------------------
 
@@ -300,7 +326,7 @@ class FakeOllama:
             self._changed.notify_all()
 
     def _take_fault(self, body: dict[str, Any]) -> Fault | None:
-        if self.fault is None or (self.fault_stage is not None and (self.fault_stage == "probe") != is_probe(body)):
+        if self.fault is None or self.fault_stage not in (None, stage_of(body)):
             return None
         if self.fault_count is not None:
             if self.fault_count <= 0:
@@ -321,6 +347,7 @@ class FakeOllama:
         if body.get("think") is True and "thinking" not in self._capabilities(name):
             return _error(400, f'"{name}" does not support thinking')
         if not self.old and body.get("truncate") is False and self.prompt_tokens(body) > self._context(body):
+            self.too_long += 1
             return _error(400, "the input length exceeds the context length")
         return None
 
@@ -332,8 +359,11 @@ class FakeOllama:
             self.loaded[name] = context
 
     def prompt_tokens(self, body: dict[str, Any]) -> int:
-        """What the conversation of a chat takes, by this server's own count."""
-        return int(sum(len(message.get("content") or "") for message in body["messages"]) / self.chars_per_token)
+        """What the prompt of a chat takes, declared tools included, by this server's own count."""
+        texts = [message.get("content") or "" for message in body["messages"]]
+        texts += [json.dumps(message["tool_calls"]) for message in body["messages"] if message.get("tool_calls")]
+        texts += [json.dumps(tool) for tool in body.get("tools") or ()]
+        return int(sum(len(text) for text in texts) / self.chars_per_token)
 
     def _context(self, body: dict[str, Any]) -> int:
         asked = int(body.get("options", {}).get("num_ctx", 4096))
@@ -342,8 +372,21 @@ class FakeOllama:
     def _reply(self, body: dict[str, Any]) -> Reply:
         if self.answer is not None:
             return self.answer(body)
-        if is_probe(body):
-            return Reply(self.plan if isinstance(self.plan, str) else json.dumps({**PLAN, **self.plan}))
+        match stage_of(body):
+            case "native" if body["messages"][-1]["role"] != "tool" and (calls := _native_calls(self.plan)):
+                return Reply(tool_calls=calls)
+            case "probe":
+                again = sum(chat["messages"] == body["messages"] for chat in self.chats) % 2 == 0
+                return Reply(_document(PLAN, self.sample if again and self.sample is not None else self.plan))
+            case "replan":
+                return Reply(_document(PLAN, {**(self.plan if isinstance(self.plan, dict) else {}), **self.replanned}))
+            case "cross-check":
+                return Reply(_document(REVIEW, self.review))
+            case "verdict":
+                verdict = self.verdict
+                return Reply(_document({}, verdict if isinstance(verdict, dict | str) else verdict(body)))
+            case "choose":
+                return Reply(json.dumps(self.choice))
         return Reply(self.text, thinking=self.thinking if body.get("think") is not False else "")
 
     async def _stream(
@@ -458,9 +501,35 @@ def logprobs(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def is_probe(body: dict[str, Any]) -> bool:
-    """Whether a chat is bound to the schema of a plan."""
+    """Whether a chat asks for a plan."""
+    return stage_of(body) in ("probe", "replan")
+
+
+def stage_of(body: dict[str, Any]) -> str:
+    """What the committee asks for in a chat, by the schema that binds the answer: "probe", "replan" (the same after
+    tools have run), "cross-check", "verdict", "choose", "native" (with tools), or "speak" for everything else."""
     schema = body.get("format")
-    return isinstance(schema, dict) and "action" in schema.get("properties", {})
+    fields = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    if "defect_in_mine" in fields:
+        return "cross-check"
+    if "pick" in fields or "ranking" in fields:
+        return "verdict"
+    if "action" in fields:
+        return "replan" if "have been carried out" in body["messages"][-1]["content"] else "probe"
+    if any(re.match(r"\d+\.", name) for name in fields):
+        return "choose"
+    return "native" if body.get("tools") else "speak"
+
+
+def _native_calls(plan: dict[str, Any] | str) -> list[dict[str, Any]]:
+    """The calls of a plan, as a model makes them that was offered tools."""
+    if isinstance(plan, str) or plan.get("action") != "call":
+        return []
+    return [{"function": {"name": call["tool"], "arguments": call["args"]}} for call in plan["calls"]]
+
+
+def _document(default: dict[str, Any], given: dict[str, Any] | str) -> str:
+    return given if isinstance(given, str) else json.dumps({**default, **given})
 
 
 def _messages(reply: Reply) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
-import { CircleAlert, RotateCw } from "lucide-react";
+import { CircleAlert, Paperclip, RotateCw } from "lucide-react";
 import { memo, type ReactNode, useEffect, useState } from "react";
 import type { Message } from "./chat";
 import { JobCard } from "./job-card";
 import { Markdown } from "./markdown";
-import { type Outcome, type Step, toolResultsAt } from "./wire";
+import { type Attachment, type Outcome, type Step, toolResultsAt } from "./wire";
 
 interface Props {
   readonly message: Message;
@@ -12,10 +12,26 @@ interface Props {
   readonly retryAt: number;
 }
 
-export const Question = memo(function Question({ content }: { content: string }): ReactNode {
+interface QuestionProps {
+  readonly content: string;
+  readonly attachments: readonly Attachment[];
+}
+
+export const Question = memo(function Question({ content, attachments }: QuestionProps): ReactNode {
   return (
     <article className="question" aria-label="You">
       {content}
+      {attachments.length > 0 ? (
+        <ul className="attached" aria-label="Attached">
+          {attachments.map(({ url, name }) => (
+            <li key={url}>
+              <a href={url} target="_blank" rel="noreferrer">
+                {/\.(png|jpe?g|webp|gif)$/i.test(name) ? <img src={url} alt="" /> : <Paperclip />} {name}
+              </a>
+            </li>
+          ))}
+        </ul>
+      ) : null}
     </article>
   );
 });
@@ -83,8 +99,34 @@ function Deliberation({ message }: { message: Message }): ReactNode {
           ))}
         </ol>
       ) : null}
+      {outcome ? <Account outcome={outcome} /> : null}
       {reasoning ? <div className="reasoning">{reasoning}</div> : null}
     </details>
+  );
+}
+
+/** Who agreed, who did not, what settled it, and why the speaker spoke. */
+function Account({ outcome }: { outcome: Outcome }): ReactNode {
+  const { agreed, dissent, decidedBy, speaker, spokeBecause, context, held } = outcome;
+  const rows: [string, string][] = [
+    ["Agreed", agreed.join(", ")],
+    ...[...dissent].map(([member, held]): [string, string] => [`${member} dissents`, held]),
+    ["Settled by", agreed.length > 0 || dissent.size > 0 ? decidedBy : ""],
+    ["Spoke", [speaker, spokeBecause].filter(Boolean).join(": ")],
+    ["Context", context],
+    ["Waits for your word", held.join(", ").replaceAll("_", " ")],
+  ];
+  const known = rows.filter(([, value]) => value);
+  if (known.length === 0) return null;
+  return (
+    <dl className="account" aria-label="How it was decided">
+      {known.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -1,5 +1,5 @@
 import { Store } from "./store";
-import { errorText, parse } from "./wire";
+import { type Attachment, errorText, parse, readAttachment } from "./wire";
 
 /** Whether the server wants a key before it talks to us; `entries` counts successful sign-ins. */
 export const session = new Store({ needed: false, entries: 0 });
@@ -19,6 +19,7 @@ export class ApiError extends Error {
 
 interface Options {
   readonly method?: "GET" | "POST" | "DELETE";
+  /** A form is sent as it is, anything else as JSON. */
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
@@ -27,12 +28,13 @@ interface Options {
 /** A successful response, or ApiError. A 401 also opens the key dialog. Aborting raises the signal's reason. */
 export async function request(path: string, options: Options = {}): Promise<Response> {
   const method = options.method ?? "GET";
+  const form = options.body instanceof FormData ? options.body : null;
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: { ...(method === "GET" ? {} : { "Content-Type": "application/json" }), ...options.headers },
-      body: method === "GET" ? null : JSON.stringify(options.body ?? {}),
+      headers: { ...(method === "GET" || form ? {} : { "Content-Type": "application/json" }), ...options.headers },
+      body: method === "GET" ? null : (form ?? JSON.stringify(options.body ?? {})),
       signal: options.signal ?? null,
       cache: "no-store",
     });
@@ -54,6 +56,16 @@ async function refusal(response: Response): Promise<ApiError> {
 
 export async function getJson(path: string, signal?: AbortSignal): Promise<unknown> {
   return (await request(path, signal ? { signal } : {})).json();
+}
+
+/** Keeps `file` on the server, for the next message. */
+export async function upload(file: File): Promise<Attachment> {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  const response = await request("/api/upload", { method: "POST", body: form });
+  const kept = readAttachment(await response.json());
+  if (!kept) throw new ApiError("The server does not say where it keeps the file.", response.status);
+  return kept;
 }
 
 /** Trades `key` for a cookie that scripts cannot read. */

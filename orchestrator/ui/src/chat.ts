@@ -3,6 +3,7 @@ import { refreshJobList } from "./jobs";
 import { serverEvents } from "./sse";
 import { Store } from "./store";
 import {
+  type Attachment,
   type Chunk,
   type Conversation,
   fields,
@@ -24,6 +25,7 @@ export interface Message {
   readonly steps: readonly Step[];
   readonly outcome: Outcome | null;
   readonly jobIds: readonly string[];
+  readonly attachments: readonly Attachment[];
   readonly state: "streaming" | "done" | "stopped" | "failed";
   readonly problem: string | null;
 }
@@ -93,7 +95,7 @@ export async function loadThread(id: string): Promise<void> {
     const messages = items(body["data"]).map((row): Message => {
       const { finish, ...message } = readMessage(row);
       const state = finish === "cancelled" ? "stopped" : finish === "error" ? "failed" : "done";
-      return { ...message, steps: [], state, problem: state === "failed" ? "This answer was broken off." : null };
+      return { ...message, state, problem: state === "failed" ? "This answer was broken off." : null };
     });
     store.patch({ messages, loaded: true, problem: null });
   } catch (error) {
@@ -106,16 +108,21 @@ export function stopAnswer(id: string): void {
 }
 
 /** Sends `content` and streams the answer into the thread. Every failure is shown there; nothing is thrown. */
-export async function send(id: string, content: string, model: string): Promise<void> {
+export async function send(
+  id: string,
+  content: string,
+  model: string,
+  attachments: readonly Attachment[] = [],
+): Promise<void> {
   if (answering.has(id)) return;
   const stop = new AbortController();
   answering.set(id, stop);
   const store = thread(id);
-  const answer = new Answer(store, content);
+  const answer = new Answer(store, content, attachments);
   try {
     const response = await request(`/api/conversations/${encodeURIComponent(id)}/messages`, {
       method: "POST",
-      body: { content, ...(model ? { model } : {}) },
+      body: { content, ...(model ? { model } : {}), ...(attachments.length > 0 ? { attachments } : {}) },
       headers: { Accept: "text/event-stream" },
       signal: stop.signal,
     });
@@ -142,7 +149,7 @@ export async function retry(id: string, model: string): Promise<void> {
   const [question, answer] = store.get().messages.slice(-2);
   if (question?.role !== "user" || answer?.role !== "assistant") return;
   if (!answer.content) store.patch({ messages: store.get().messages.slice(0, -2) });
-  await send(id, question.content, model);
+  await send(id, question.content, model, question.attachments);
 }
 
 /** A message pair that grows while chunks arrive. The page is told at most once a frame. */
@@ -152,9 +159,9 @@ class Answer {
   #scheduled = false;
   #finished = false;
 
-  constructor(store: Store<Thread>, question: string) {
-    const blank = { reasoning: "", steps: [], outcome: null, jobIds: [], problem: null };
-    const user: Message = { ...blank, id: localId(), role: "user", content: question, state: "done" };
+  constructor(store: Store<Thread>, question: string, attachments: readonly Attachment[]) {
+    const blank = { reasoning: "", steps: [], outcome: null, jobIds: [], attachments: [], problem: null };
+    const user: Message = { ...blank, id: localId(), role: "user", content: question, attachments, state: "done" };
     this.#store = store;
     this.#message = { ...blank, id: localId(), role: "assistant", content: "", state: "streaming" };
     store.patch({ messages: [...store.get().messages, user, this.#message], loaded: true, problem: null, retryAt: 0 });

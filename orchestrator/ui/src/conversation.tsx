@@ -1,13 +1,13 @@
 import { ArrowDown, Clapperboard, Image, Lightbulb, Scale } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Answer, Question } from "./answer";
-import { reason, session } from "./api";
+import { reason, session, upload } from "./api";
 import { createConversation, loadThread, retry, send, stopAnswer, type Thread, thread } from "./chat";
 import { Composer } from "./composer";
 import { conversationHash } from "./route";
 import { chosenModel, serverState } from "./server-state";
 import { Store, useStore } from "./store";
-import { allStandIn } from "./wire";
+import { allStandIn, type Attachment } from "./wire";
 
 const EXAMPLES = [
   { icon: Clapperboard, text: "Make a 20-second film about monarch butterflies. Title: Butterflies" },
@@ -28,6 +28,8 @@ const NOTHING = new Store<Thread>({ messages: [], loaded: true, problem: null, r
 export function ConversationView({ id }: { id: string }): ReactNode {
   const [draft, setDraft] = useState("");
   const model = useStore(chosenModel);
+  const [attachments, setAttachments] = useState<readonly Attachment[]>([]);
+  const [uploading, setUploading] = useState(0);
   const [problem, setProblem] = useState("");
   const { entries } = useStore(session);
   const { messages, loaded, problem: loadProblem, retryAt } = useStore(id ? thread(id) : NOTHING);
@@ -45,10 +47,25 @@ export function ConversationView({ id }: { id: string }): ReactNode {
     try {
       const target = id || (await createConversation());
       setDraft("");
-      void send(target, content, model);
+      setAttachments([]);
+      void send(target, content, model, attachments);
       window.location.hash = conversationHash(target);
     } catch (error) {
       setProblem(reason(error));
+    }
+  };
+  const attach = async (files: readonly File[]): Promise<void> => {
+    setProblem("");
+    setUploading((count) => count + files.length);
+    for (const file of files) {
+      try {
+        const kept = await upload(file);
+        setAttachments((list) => [...list.filter((one) => one.url !== kept.url), kept]);
+      } catch (error) {
+        setProblem(`${file.name}: ${reason(error)}`);
+      } finally {
+        setUploading((count) => count - 1);
+      }
     }
   };
   const askAgain = useCallback(() => void retry(id, model), [id, model]);
@@ -61,7 +78,7 @@ export function ConversationView({ id }: { id: string }): ReactNode {
         {messages.length === 0 && !loaded && !error ? <p className="quiet centred">Loading…</p> : null}
         {messages.map((message, index) =>
           message.role === "user" ? (
-            <Question key={message.id} content={message.content} />
+            <Question key={message.id} content={message.content} attachments={message.attachments} />
           ) : (
             <Answer
               key={message.id}
@@ -82,6 +99,10 @@ export function ConversationView({ id }: { id: string }): ReactNode {
           draft={draft}
           onDraft={setDraft}
           busy={busy}
+          attachments={attachments}
+          uploading={uploading > 0}
+          onAttach={(files) => void attach(files)}
+          onDetach={(url) => setAttachments((list) => list.filter((one) => one.url !== url))}
           onSend={() => void submit()}
           onStop={() => stopAnswer(id)}
         />

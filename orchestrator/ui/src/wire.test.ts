@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assetsIn, jobIdsOf, readChunk, readJob, readMessage } from "./wire";
+import { assetsIn, jobIdsOf, readChunk, readAttachment, readJob, readMessage } from "./wire";
 
 const ID = "0190a1b2-0000-7000-8000-000000000001";
 const OTHER = "0190a1b2-0000-7000-8000-000000000002";
@@ -27,6 +27,47 @@ describe("chunks", () => {
   it("carry errors", () => {
     expect(readChunk('{"error":{"message":"gone"}}').error).toBe("gone");
     expect(readChunk('{"error":{}}').error).not.toBe("");
+  });
+});
+
+describe("the account of a turn", () => {
+  const committee = {
+    agreement: "split",
+    speaker: "qwen3",
+    agreed: ["qwen3"],
+    dissent: { gptoss: "41" },
+    decided_by: "verdicts",
+    spoke_because: "its position won",
+    context: { fit: "whole", detail: "" },
+    held: [{ id: "a", name: "film_run", arguments: {} }],
+  };
+
+  it("is read from the last chunk and from a stored message", () => {
+    for (const { outcome } of [readChunk(JSON.stringify({ committee })), readMessage({ committee })]) {
+      expect(outcome).toMatchObject({ agreed: ["qwen3"], decidedBy: "verdicts", held: ["film_run"] });
+      expect([...(outcome?.dissent ?? [])]).toEqual([["gptoss", "41"]]);
+    }
+  });
+
+  it("keeps its minutes, and leaves out what makes no sense", () => {
+    const step = { stage: "speak", member: "qwen3", event: "started", detail: "" };
+    expect(readMessage({ steps: [step, null, "x", {}] }).steps).toEqual([step]);
+    expect(readMessage({ committee: { agreement: 3, agreed: "x", dissent: [], held: [null] } }).outcome).toMatchObject({
+      agreement: "",
+      agreed: [],
+      held: [],
+    });
+  });
+});
+
+describe("attachments", () => {
+  it("are ours or none", () => {
+    const url = "https://films.example/uploads/00ff/a%20b.png";
+    expect(readAttachment({ url })).toEqual({ url: "/uploads/00ff/a%20b.png", name: "a b.png" });
+    expect(readAttachment({ url: "https://evil.example/a.png" })).toBeNull();
+    expect(readMessage({ attachments: [{ url, name: "x" }, null, { url: "javascript:1" }] }).attachments).toEqual([
+      { url: "/uploads/00ff/a%20b.png", name: "x" },
+    ]);
   });
 });
 

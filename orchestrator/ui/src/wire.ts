@@ -26,6 +26,23 @@ export interface Outcome {
   readonly members: ReadonlyMap<string, string>;
   /** The whole sentence for what went wrong, by member. */
   readonly causes: ReadonlyMap<string, string>;
+  /** What settled it: "agreement", "evidence", "verdicts" and the like; empty when there was nothing to settle. */
+  readonly decidedBy: string;
+  /** Who holds what the answer says. */
+  readonly agreed: readonly string[];
+  /** What each other member holds instead. */
+  readonly dissent: ReadonlyMap<string, string>;
+  readonly spokeBecause: string;
+  /** How the conversation was made to fit, when it did not. */
+  readonly context: string;
+  /** Names of calls that wait for the user's word. */
+  readonly held: readonly string[];
+}
+
+/** A file that the user attached; `url` is same-origin. */
+export interface Attachment {
+  readonly url: string;
+  readonly name: string;
 }
 
 export interface StoredMessage {
@@ -35,6 +52,8 @@ export interface StoredMessage {
   readonly reasoning: string;
   readonly outcome: Outcome | null;
   readonly jobIds: readonly string[];
+  readonly steps: readonly Step[];
+  readonly attachments: readonly Attachment[];
   /** "stop", "cancelled", "error" and the like; empty when it is not known. */
   readonly finish: string;
 }
@@ -164,8 +183,21 @@ export function readMessage(value: unknown): StoredMessage {
     reasoning: text(row["reasoning"]) || text(row["reasoning_content"]),
     outcome: readOutcome(committee),
     jobIds: unique([...texts(row["job_ids"]), ...jobIdsIn(committee["tool_results"]), ...jobIdsOf(content)]),
+    steps: items(row["steps"])
+      .map((step) => readStep(fields(step)))
+      .filter((step) => step !== null),
+    attachments: items(row["attachments"])
+      .map(readAttachment)
+      .filter((attachment) => attachment !== null),
     finish: text(row["finish_reason"]),
   };
+}
+
+/** What POST /upload answers, or what a stored message names; null for an address that is not ours. */
+export function readAttachment(value: unknown): Attachment | null {
+  const row = fields(value);
+  const url = ownUrl(text(row["url"]));
+  return url ? { url, name: text(row["name"]) || fileName(url) } : null;
 }
 
 export function readChunk(data: string): Chunk {
@@ -201,6 +233,12 @@ function readOutcome(committee: Fields): Outcome | null {
     speaker: text(committee["speaker"]),
     members: readWords(committee["members"]),
     causes: readWords(committee["causes"]),
+    decidedBy: text(committee["decided_by"]),
+    agreed: texts(committee["agreed"]),
+    dissent: readWords(committee["dissent"]),
+    spokeBecause: text(committee["spoke_because"]),
+    context: text(fields(committee["context"])["detail"]),
+    held: texts(items(committee["held"]).map((call) => fields(call)["name"])),
   };
 }
 
@@ -314,15 +352,17 @@ export function assetsIn(value: unknown, key = ""): Asset[] {
   return uniqueAssets([...own, ...inner]);
 }
 
+const OWN_FILES = ["/artifacts/", "/uploads/"];
+
 /**
  * The same-origin form of an artifact's address, else null. Addresses carry the server's public name, which may differ
  * from the one this page was loaded under; the policy lets the page load from its own origin alone.
  */
 function ownUrl(address: string): string | null {
-  if (!address.includes("/artifacts/")) return null;
+  if (!OWN_FILES.some((folder) => address.includes(folder))) return null;
   try {
     const url = new URL(address, "http://page.invalid");
-    return url.pathname.startsWith("/artifacts/") ? url.pathname : null;
+    return OWN_FILES.some((folder) => url.pathname.startsWith(folder)) ? url.pathname : null;
   } catch {
     return null;
   }

@@ -28,6 +28,10 @@ from tests.fakes.ollama import FakeOllama
 # Short enough to wait for in a test, long enough for a healthy fake on a busy machine.
 QUICK = CommitteeConfig(
     probe_timeout_s=1.0,
+    cross_check_timeout_s=1.0,
+    verdict_timeout_s=1.0,
+    choose_timeout_s=1.0,
+    queue_timeout_s=1.0,
     grace_s=0.8,
     first_byte_timeout_s=0.5,
     speak_idle_timeout_s=0.5,

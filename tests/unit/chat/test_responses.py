@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from committee import Finished, ToolCall
+from committee import Finished, TokenLogprob, ToolCall
 from orchestrator.chat.dialect import Answer, Choice
 from orchestrator.chat.responses import ResponseWriter
 
@@ -206,3 +206,15 @@ def test_silence_is_broken_by_events_now_and_then() -> None:
     said = [writer.keep_alive() for _ in range(6)]
     assert [line.startswith(b":") for line in said] == [True, True, False, True, True, False]
     assert b'"sequence_number":1,' in said[5]
+
+
+def test_probabilities_stand_with_the_words_they_belong_to() -> None:
+    writer = ResponseWriter({})
+    stream = writer.begin() + writer.content("a b", logprobs=[TokenLogprob("a", -0.5), TokenLogprob(" b", -1.0)])
+    stream += writer.content(" c", logprobs=[TokenLogprob(" c", -2.0, ((" d", -3.0),))])
+    events = check_events(stream + writer.end(finished("stop"), []))
+    deltas = [event["logprobs"] for event in events if event["type"] == "response.output_text.delta"]
+    assert [[one["token"] for one in delta] for delta in deltas] == [["a", " b"], [" c"]]
+    assert deltas[1][0]["top_logprobs"][0]["token"] == " d"
+    (message,) = events[-1]["response"]["output"]
+    assert message["content"][0]["logprobs"] == deltas[0] + deltas[1]

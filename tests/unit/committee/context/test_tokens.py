@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from committee import Message, ToolCall
+from committee import ChatRequest, Message, StageContext, ToolCall, ToolSpec
 from committee.context import tokens
 from committee.context.tokens import Ratios
 
@@ -57,6 +58,17 @@ def test_a_refusal_makes_the_estimate_stricter_than_what_was_refused() -> None:
     ratios = Ratios()
     ratios.refused("qwen3", weight=24_000, window=8_000)
     assert tokens.of_weight(24_000, ratios.of("qwen3")) > 8_000
+
+
+def test_only_plain_text_teaches_what_text_costs() -> None:
+    ratios = Ratios()
+    context = StageContext("solo")
+    plain = ChatRequest((Message("user", "x" * 9000),), context)
+    ratios.counted("a", plain, 3000)
+    ratios.counted("b", replace(plain, tools=(ToolSpec("t", "", {}),)), 3000)
+    ratios.counted("c", replace(plain, messages=(Message("user", "x" * 9000, images=("x",)),)), 3000)
+    assert set(ratios.known) == {"a"}
+    assert tokens.of_tools([ToolSpec("t", "\ud800", {"x": "\ud800" * 100})]) > 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**6), st.booleans()), max_size=30))

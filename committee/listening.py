@@ -1,0 +1,49 @@
+"""Follow an answer that is still arriving: whole lines of it, and whether it comes fast enough to be one."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from committee.errors import MemberTimeout
+from committee.schema import Delta
+
+
+class Lines:
+    """Collects pieces of text into whole lines."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, text: str) -> str:
+        """All lines that are complete now, or nothing."""
+        whole, newline, self._rest = (self._rest + text).rpartition("\n")
+        return whole + newline
+
+    def flush(self) -> str:
+        """What is left, as a line."""
+        rest, self._rest = self._rest, ""
+        return rest + "\n" if rest.strip() else ""
+
+
+class Pace:
+    """Tells a speaker that writes slowly from one that only drips, by its tokens within a window of time."""
+
+    def __init__(self, *, window_s: float, slowest: float) -> None:
+        self._window_s = window_s
+        self._least = window_s * slowest
+        self._seen: deque[tuple[float, float]] = deque()
+        self._count = 0.0
+        self._since: float | None = None
+
+    def feed(self, delta: Delta, now: float) -> None:
+        """Note a piece of the answer. Raises MemberTimeout when the window before it was too empty."""
+        if self._since is None:
+            self._since = now
+        # Reads bundle tokens; four characters make one, and a read is at least one.
+        tokens = max(1.0, (len(delta.text) + len(delta.thinking)) / 4)
+        self._seen.append((now, tokens))
+        self._count += tokens
+        while self._seen[0][0] < now - self._window_s:
+            self._count -= self._seen.popleft()[1]
+        if now - self._since >= self._window_s and self._count < self._least:
+            raise MemberTimeout(f"It wrote fewer than {self._least:g} tokens in {self._window_s:g} s.")
