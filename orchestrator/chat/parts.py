@@ -69,9 +69,11 @@ def _description(attached: Attached) -> str:
 
 def _part(part: Mapping[str, Any], where: str) -> Part | None:
     kind = part.get("type", "text")
+    if not isinstance(kind, str):
+        raise BadRequest(f"{where}.type: must be a string.", param=f"{where}.type")
     if kind in _DROPPED:
         return None
-    if isinstance(kind, str) and (found := _TYPE.fullmatch(kind)):
+    if found := _TYPE.fullmatch(kind):
         return _attached(_KINDS[found[1]], part, where)
     for key in ("text", "refusal"):
         if (text := part.get(key)) is not None:
