@@ -85,6 +85,11 @@ FORTY_BODIES: list[tuple[str, bytes, str | None]] = [
     ("role missing", messages([{"content": "hi"}]), "messages[0].role"),
     ("unknown role", messages([{"role": "wizard", "content": "hi"}]), "messages[0].role"),
     ("content a number", messages([{"role": "user", "content": 7}]), "messages[0].content"),
+    (
+        "a part whose type is a list",
+        messages([{"role": "user", "content": [{"type": [], "text": "a"}]}]),
+        "messages[0].content[0].type",
+    ),
     ("temperature a string", chat(b'"temperature":"hot"'), "temperature"),
     ("temperature too high", chat(b'"temperature":9'), "temperature"),
     ("max_tokens zero", chat(b'"max_tokens":0'), "max_tokens"),
