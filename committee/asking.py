@@ -71,6 +71,13 @@ class Asking:
 
         Time in the queue counts. Raises MemberError; EmptyAnswer when neither text nor calls came.
         """
+        try:
+            return await self._hear(seat, request, on_delta)
+        except MemberError as error:
+            self._ratios.failed(seat.backend, request, error)
+            raise
+
+    async def _hear(self, seat: Seat, request: ChatRequest, on_delta: OnDelta | None) -> Heard:
         text: list[str] = []
         calls: list[ToolCall] = []
         done: Done | None = None
@@ -92,8 +99,7 @@ class Asking:
                     done = delta.done or done
         if done is not None:
             self._ledger.count(seat.name, done, hidden=True)
-            weight = sum(map(tokens.weigh_message, request.messages))
-            self._ratios.learn(seat.name, weight=weight, tokens=done.prompt_tokens)
+            self._ratios.counted(seat.name, request, done.prompt_tokens)
         answer = "".join(text)
         if done is None or not (calls or answer.strip()):
             raise EmptyAnswer

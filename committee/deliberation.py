@@ -26,7 +26,13 @@ from committee.budget import Budget
 from committee.calibration import Category, Table, categorise
 from committee.context import conversation, tokens
 from committee.deciding import Bench, Deciding, Sample
-from committee.errors import BadAnswer, MemberStreamBroken, ToolChoiceUnsatisfied
+from committee.errors import (
+    BadAnswer,
+    ContextLengthExceeded,
+    ContextTooLong,
+    MemberStreamBroken,
+    ToolChoiceUnsatisfied,
+)
 from committee.ledger import Ledger, in_order
 from committee.listening import Pace
 from committee.plans import PlannedCall
@@ -37,6 +43,7 @@ from committee.schema import (
     Account,
     ClientToolCalls,
     ContentDelta,
+    ContextUse,
     Delta,
     Event,
     Finished,
@@ -121,9 +128,18 @@ class Deliberation:
     """The state of one turn."""
 
     def __init__(
-        self, seats: Sequence[Seat], planner: str, config: CommitteeConfig, turn: Turn, equipment: Equipment
+        self,
+        seats: Sequence[Seat],
+        planner: str,
+        config: CommitteeConfig,
+        turn: Turn,
+        equipment: Equipment,
+        *,
+        again: bool = False,
     ) -> None:
         self.turn = turn
+        self.chair = planner
+        self.again = again
         self.config = config
         self.equipment = equipment
         self.all_seats = seats
@@ -136,7 +152,7 @@ class Deliberation:
         self.budget = Budget(hidden_tokens=config.hidden_tokens, wall_s=config.turn_timeout_s)
         self.ledger = Ledger(self.budget)
         self.asking = Asking(self.ledger, equipment.ratios, self._new_pace)
-        self.voices = Voices(self.ledger, self._new_pace)
+        self.voices = Voices(self.ledger, equipment.ratios, self._new_pace)
         self.account = Account(mode=turn.mode.partition(":")[0])
         self.tainted = any(message.tainted for message in turn.messages)
         self.outcomes: tuple[ToolOutcome, ...] = ()
@@ -165,7 +181,19 @@ class Deliberation:
         if route.why:
             self.account = replace(self.account, route=route.why)
             yield StageEvent("route", self.planner, "solo", route.why)
-        async with aclosing(self._answer(route)) as events:
+        known = dict(self.equipment.ratios.known)
+        try:
+            async with aclosing(self._answer(route)) as events:
+                async for event in events:
+                    yield event
+            return
+        except ContextLengthExceeded:
+            # Nothing was shown yet. What the refusals taught makes the second attempt a tighter one.
+            if self.again or known == self.equipment.ratios.known:
+                raise
+        yield StageEvent("route", None, "again", "the conversation has more tokens than estimated")
+        again = Deliberation(self.all_seats, self.chair, self.config, self.turn, self.equipment, again=True)
+        async with aclosing(again.run()) as events:
             async for event in events:
                 yield event
 
@@ -208,7 +236,7 @@ class Deliberation:
         """Leave out members whose window is too small, or pack the conversation when it fits nobody."""
         windows = {seat.name: seat.backend.window for seat in self.seats}
         smallest = min((window for window in windows.values() if window is not None), default=None)
-        if smallest is None or sum(len(message.content) for message in self.messages) * 8 < smallest:
+        if smallest is None or self._weight * 8 < smallest:
             return route
         fitted = await self._fitted(windows)
         self.messages = fitted.messages
@@ -222,15 +250,21 @@ class Deliberation:
             return Route("solo", f"context: {fitted.use.detail}", self.planner)
         return route
 
+    @property
+    def _weight(self) -> int:
+        """More tokens than the conversation and the tools can be."""
+        return tokens.of_messages(self.messages, 1.0) + tokens.of_tools(self.tools, 1.0)
+
     async def _fitted(self, windows: Mapping[str, int | None]) -> conversation.Fitted:
         config = self.config
-        instructions = tokens.estimate(prompts.PREFACE + prompts.probe((), must_call=False))
+        densest = min(self.equipment.ratios.of(member) for member in windows)
+        instructions = tokens.estimate(prompts.PREFACE + prompts.probe((), must_call=False), densest)
         work = functools.partial(
             conversation.fit,
             self.messages,
             windows=windows,
             reserve=min(self.turn.max_tokens or config.answer_reserve_tokens, config.answer_reserve_tokens),
-            overhead_tokens=instructions + tokens.of_tools(self.tools),
+            overhead_tokens=instructions + tokens.of_tools(self.tools, densest),
             pack=config.pack_context,
             seed=self.turn.seed,
             chars_per_token=self.equipment.ratios.known,
@@ -803,6 +837,13 @@ class Deliberation:
             raise self.ledger.unavailable()
         return self._finished("stop", decision, None)
 
+    def _context_use(self) -> ContextUse:
+        """How the conversation met the windows, after what the servers themselves have refused."""
+        tight = [name for name, error in self.ledger.failures.items() if isinstance(error, ContextTooLong)]
+        if not tight or self.account.context.fit != "whole":
+            return self.account.context
+        return ContextUse("routed", f"Too long for {', '.join(tight)} by the server's own count; the others read it.")
+
     def _finished(self, reason: FinishReason, decision: Decision, speaker: str | None) -> Finished:
         models = {seat.name: seat.backend.model for seat in self.all_seats}
         failures = self.ledger.failures
@@ -819,6 +860,7 @@ class Deliberation:
             causes={name: error.message for name, error in failures.items()},
             account=replace(
                 self.account,
+                context=self._context_use(),
                 decided_by=decision.decided_by,
                 agreed=decision.agreed,
                 dissent=decision.dissent,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from committee.context.tokens import Ratios
 from committee.errors import EmptyAnswer, MemberError, MemberStreamBroken
 from committee.ledger import Ledger
 from committee.listening import Lines, Pace
@@ -26,8 +27,9 @@ class Spoken:
 class Voices:
     """Lets members speak on behalf of one turn."""
 
-    def __init__(self, ledger: Ledger, new_pace: Callable[[], Pace]) -> None:
+    def __init__(self, ledger: Ledger, ratios: Ratios, new_pace: Callable[[], Pace]) -> None:
         self._ledger = ledger
+        self._ratios = ratios
         self._new_pace = new_pace
 
     async def speak(
@@ -66,9 +68,11 @@ class Voices:
                 raise EmptyAnswer
         except MemberError as error:
             self._ledger.failed(seat, error)
+            self._ratios.failed(seat.backend, request, error)
             if spoken.text:
                 raise MemberStreamBroken(seat.name, error) from error
             return
         self._ledger.succeeded(seat)
         self._ledger.count(seat.name, done, hidden=False)
+        self._ratios.counted(seat.name, request, done.prompt_tokens)
         spoken.done = done

@@ -33,6 +33,7 @@ from tools.registry import Tool, ToolRegistry
 
 log = logging.getLogger(__name__)
 
+WINDOW_VARIABLES = {"qwen3": "QWEN_NUM_CTX", "gptoss": "GPTOSS_NUM_CTX"}
 PLANNERS = {"qwen3": "qwen3", "qwen": "qwen3", "gptoss": "gptoss"}
 
 
@@ -71,6 +72,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             planner=PLANNERS[settings.committee.planner_model],
             config=_deliberation(settings.committee),
             table=calibration(settings),
+            variables=WINDOW_VARIABLES,
         )
         artifacts = ArtifactStore(settings.server.data_dir / "artifacts", db)
         films = FilmStore(db)
@@ -109,7 +111,7 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
                 keep_alive=settings.ollama_keep_alive,
                 model_variable="QWEN_MODEL_ID",
                 url_variable="QWEN_BASE_URL",
-                window_variable="QWEN_NUM_CTX",
+                window_variable=WINDOW_VARIABLES["qwen3"],
                 cold_load_s=settings.cold_load_timeout_s,
             ),
             MemberConfig(
@@ -123,7 +125,7 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
                 keep_alive=settings.ollama_keep_alive,
                 model_variable="GPTOSS_MODEL_ID",
                 url_variable="GPTOSS_BASE_URL",
-                window_variable="GPTOSS_NUM_CTX",
+                window_variable=WINDOW_VARIABLES["gptoss"],
                 cold_load_s=settings.cold_load_timeout_s,
             ),
         )
@@ -194,6 +196,7 @@ def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
         speak_idle_timeout_s=settings.speak_idle_timeout_s,
         cold_load_timeout_s=settings.cold_load_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
+        pack_context=settings.icw_enabled,
     )
 
 
