@@ -63,6 +63,11 @@ class RequestTimeout(BadRequest):
     code = "request_timeout"
 
 
+# The SDKs repeat a request that failed here unless they are told not to; a repetition has the same seed, and so the
+# same end.
+_AGAIN_THE_SAME = frozenset({"json_validation_failed"})
+_NO_RETRY = {"x-should-retry": "false"}
+
 # Subclasses stand before their bases: the first match wins.
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (PayloadTooLarge, 413, _INVALID),
@@ -168,7 +173,7 @@ def reply_for(error: BaseException) -> ErrorReply:
         return _http_reply(error)
     for known, status, kind in _TABLE:
         if isinstance(error, known) and isinstance(error, OrchestratorError | CommitteeError | EmbeddingError):
-            headers = _retry_header(error.retry_after)
+            headers = _retry_header(error.retry_after) | (_NO_RETRY if error.code in _AGAIN_THE_SAME else {})
             beside = {"GAPS": list(error.gaps)} if isinstance(error, NothingViable) else {}
             param, details = getattr(error, "param", None), getattr(error, "details", {})
             return ErrorReply(status, error.message, kind, error.code, param, headers, beside, details)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from orchestrator.errors import NotFound
@@ -41,11 +42,12 @@ def page_router(folder: Path = BUILT_PAGE) -> APIRouter:
         # Built names carry a hash of the content.
         return _file(folder / "assets", name, "public, max-age=31536000, immutable")
 
-    @router.api_route("/{name}", methods=_METHODS, name="favicon")
-    async def favicon(name: str) -> Response:
-        if name not in {"favicon.svg", "favicon.ico", "favicon.png"}:
-            raise NotFound("There is no such route.")
-        return _file(folder, name, "public, max-age=3600")
+    # One by one: a route for any name would answer for the ones that take POST only.
+    @router.api_route("/favicon.svg", methods=_METHODS)
+    @router.api_route("/favicon.ico", methods=_METHODS)
+    @router.api_route("/favicon.png", methods=_METHODS)
+    async def favicon(request: Request) -> Response:
+        return _file(folder, request.url.path.lstrip("/"), "public, max-age=3600")
 
     return router
 

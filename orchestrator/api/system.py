@@ -157,6 +157,8 @@ class System:
             "embeddings": "/v1/embeddings",
             "images_generations": "/v1/images/generations",
             "audio_speech": "/v1/audio/speech",
+            "run": "/run",
+            "upload": "/upload",
             "models": "/v1/models",
             "jobs": "/jobs",
             "conversations": "/api/conversations",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
@@ -132,6 +132,15 @@ async def test_every_form_of_tool_choice(
         assert len(turn.tools) == len(offered) or choice in ("auto", "required")
 
 
+async def test_the_members_are_shown_what_the_client_declares(model_server: Server, ollamas: Pair) -> None:  # C037
+    parameters = {"type": "object", "properties": {"pitch": {"type": "number", "description": "in cents"}}}
+    declared = {"name": "tune", "description": "Tunes a violin.", "parameters": parameters}
+    await model_server.post(CHAT, {"messages": user("Tune it"), "tools": [{"type": "function", "function": declared}]})
+    for ollama in ollamas:
+        sent = json.dumps(ollama.chats[0])
+        assert all(word in sent for word in ("tune", "Tunes a violin.", "pitch", "in cents"))
+
+
 CALL = ToolCall("call_1", "look", {"where": "here"})
 
 
@@ -248,6 +257,12 @@ async def test_one_repair_is_all(model_server: Server, ollamas: Pair) -> None:
     status, answer = await model_server.post(CHAT, {"messages": user("Who?"), "response_format": SCHEMA})
     assert (status, answer["error"]["code"]) == (502, "json_validation_failed")
     assert sum(len(ollama.speeches) for ollama in ollamas) == 2
+    async with sdk(model_server) as client:
+        with pytest.raises(openai.InternalServerError):
+            await client.chat.completions.create(
+                model="committee", messages=user("Who is it?"), response_format=cast(Any, SCHEMA)
+            )
+    assert sum(len(ollama.speeches) for ollama in ollamas) == 4  # the SDK did not try again
 
 
 async def test_an_invalid_stream_ends_with_an_error_and_no_stop(model_server: Server, ollamas: Pair) -> None:
