@@ -54,7 +54,7 @@ class Effects:
     """The server's tools as one attempt of a run uses them.
 
     acted: what ran, or had run. held: calls that wait for the user. confirmed: calls that no longer do. tainted: words
-    of others are among what the members read. own: whoever ends the tasks that outlive a request.
+    of others are among the messages with which the turn begins. own: whoever ends the tasks that outlive a request.
     """
 
     run: Run
@@ -187,10 +187,8 @@ class Effects:
         return effect.result
 
     def note(self, call: ToolCall, result: ToolResult) -> None:
-        """Add to what ran; results of others' making taint what comes after them."""
+        """Add to what ran. Results of others' words taint what is *planned* after them, which the committee knows."""
         self.acted.append(ActedCall(call, result))
-        spec = self.specs.get(call.name)
-        self.tainted = self.tainted or (spec is not None and spec.taints)
 
 
 class EffectJobs:

@@ -141,7 +141,11 @@ def _configs(ollamas: Sequence[FakeOllama]) -> list[MemberConfig]:
     names = (("qwen3", "qwen3:32b"), ("gptoss", "gpt-oss:20b"))
     return [
         MemberConfig(
-            name, model, ollama.base_url if ollama else "http://127.0.0.1:9", "ollama" if ollama else "offline"
+            name,
+            model,
+            ollama.base_url if ollama else "http://127.0.0.1:9",
+            "ollama" if ollama else "offline",
+            parallel=4,  # of several turns none is to wait for another's end
         )
         for (name, model), ollama in itertools.zip_longest(names, ollamas)
     ]
