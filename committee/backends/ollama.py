@@ -111,7 +111,7 @@ class OllamaMember:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if not self._fitted:
-            await self._fit()
+            await self._fit(timeout_s=_CHECK_TIMEOUT_S)  # a server that hangs must not cost the request its time
         self._in_flight += 1
         try:
             try:
@@ -256,18 +256,18 @@ class OllamaMember:
 
     # -- the window -------------------------------------------------------------------------------------------------
 
-    async def _fit(self) -> None:
+    async def _fit(self, *, timeout_s: float = 3.0) -> None:
         """Settle on the context size: what the user has set, else what is loaded already, else the default.
 
         Never more than the model was made for. An outage changes nothing: the next request tries again.
         """
         try:
-            running = await self._running()
+            running = await self._running(timeout_s=timeout_s)
         except MemberError as error:
             log.info("a window could not be fitted", extra={"member": self.name, "cause": error.message})
             return
         try:
-            card = await self._server.post("/api/show", {"model": self.model})
+            card = await self._server.post("/api/show", {"model": self.model}, timeout_s=timeout_s)
         except MemberError:
             card = None
         loaded = self._entry_of(running)

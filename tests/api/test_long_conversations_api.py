@@ -63,6 +63,10 @@ async def test_without_packing_it_is_a_precise_400(start_server: StartServer, ol
     assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
     assert "4096" in error["message"]
     assert "8192" in error["message"]
+    async with server.http.post(server.url + "/v1/chat/completions", json=body(12_000, stream=True)) as response:
+        text = await response.text()
+    assert "context_length_exceeded" in text
+    assert response.status == 400 or text.rstrip().endswith("data: [DONE]")
     assert not ollamas[0].chats
     assert not ollamas[1].chats
 
