@@ -185,7 +185,7 @@ _JOB = re.compile(
 )
 _JOB_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", _I)
 _CODE = re.compile(
-    r"```|`[^`\n]+`|\b(?:def|fn|func|class|const|SELECT|import|return|public static|#include)\s+\w|\w+\(\)|=>|"
+    r"```|`[^`\n]+`|\b(?:def|fn|func|class|const|SELECT|import|return|public static|#include)\s+\w|\w\(\)|=>|"
     r"\b(?:python|javascript|typescript|rust|golang|java|kotlin|c\+\+|c#|sql|bash|regex|regular expression|"
     r"function|funktion|fonction|función|method|algorithm|unit tests?|traceback|stack trace|exception|compile\w*|"
     r"refactor\w*|debug\w*|api|endpoint|docker\w*|git|npm|pytest|programm?|script|code)\b",
