@@ -69,6 +69,21 @@ async def test_several_answers_are_streamed_side_by_side(server: Server) -> None
     assert begun == ended == [0, 1, 2]
 
 
+async def test_the_speaker_answers_several_times(model_server: Server, ollamas: Pair) -> None:
+    async with sdk(model_server) as client:
+        answer = await client.chat.completions.create(
+            model="committee", messages=user("Hi"), n=3, logprobs=True, top_logprobs=1
+        )
+    assert [choice.message.content for choice in answer.choices] == ["Hello from the model."] * 3
+    speeches = [speech for ollama in ollamas for speech in ollama.speeches]
+    assert len({speech["options"]["seed"] for speech in speeches}) == len(speeches) == 3
+    for choice in answer.choices:
+        assert choice.logprobs is not None
+        assert choice.logprobs.content is not None
+        assert "".join(token.token for token in choice.logprobs.content) == choice.message.content
+        assert all(len(token.top_logprobs) == 1 for token in choice.logprobs.content)
+
+
 # -- log probabilities -------------------------------------------------------------------------------------------------
 
 
