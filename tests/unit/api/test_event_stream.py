@@ -75,6 +75,16 @@ async def test_silence_is_filled_with_comments() -> None:
     assert len(wire.messages) == ended
 
 
+async def test_a_dialect_says_itself_what_breaks_the_silence() -> None:
+    wire = Wire()
+    numbers = iter(range(100))
+    stream = EventStream(wire, keep_alive=lambda: b"<%d>" % next(numbers), keep_alive_s=0.02, hold_s=0.001)
+    await stream.write(b"a")
+    await wire.until(b"<1>")
+    await stream.close()
+    assert wire.body.startswith(b"a<0><1>")
+
+
 async def test_work_is_cancelled_when_the_client_goes() -> None:
     cancelled = asyncio.Event()
 
