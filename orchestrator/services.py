@@ -13,6 +13,7 @@ from committee import CalibrationInvalid, ChatBackend, Committee, CommitteeConfi
 from committee.calibration import Table
 from committee.infill import Infill, InfillConfig
 from committee.members import open_members as open_configured
+from committee.refusals import Embed
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.db.pool import Database
 from orchestrator.errors import ConfigurationError
@@ -26,6 +27,7 @@ from orchestrator.jobs.store import JobStore
 from orchestrator.settings import CommitteeSettings, Settings
 from rag import Embedder
 from rag.embedders import EmbedderConfig, open_embedder
+from rag.embedders.lexical import LexicalEmbedder
 from tools.film import film_tool
 from tools.image import image_tool
 from tools.jobs import job_cancel_tool, job_status_tool
@@ -73,6 +75,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             config=_deliberation(settings.committee),
             table=calibration(settings),
             variables=WINDOW_VARIABLES,
+            embed=_meaning(embedder),
         )
         artifacts = ArtifactStore(settings.server.data_dir / "artifacts", db)
         films = FilmStore(db)
@@ -186,6 +189,17 @@ def _embedding(all_settings: Settings) -> EmbedderConfig:
         api_key=settings.embed_api_key.get_secret_value(),
         keep_alive=all_settings.committee.ollama_keep_alive,
     )
+
+
+def _meaning(embedder: Embedder) -> Embed | None:
+    """The embedder as the committee knows it; None for the lexical one: words that agree are not yet a meaning."""
+    if isinstance(embedder, LexicalEmbedder):
+        return None
+
+    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return (await embedder.embed(texts)).vectors
+
+    return embed
 
 
 def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:

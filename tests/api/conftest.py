@@ -17,6 +17,7 @@ import uvicorn
 from committee import Committee, CommitteeConfig, MemberConfig
 from committee.infill import Infill
 from committee.members import open_members
+from committee.refusals import Embed
 from orchestrator.api.auth import principal_of
 from orchestrator.api.films import films_router
 from orchestrator.api.routes import Api, create_api
@@ -76,6 +77,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             tools: ToolSettings | None = None,
             config: CommitteeConfig | None = None,
             more_tools: Sequence[Tool] = (),
+            embed: Embed | None = None,
             jobs_settings: JobSettings | None = None,
             embedder: Embedder | None = None,
             infill: Infill | None = None,
@@ -95,7 +97,7 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             events = JobEvents(db, jobs)
             events.start()
             stack.push_async_callback(events.close)
-            members = Committee(await open_members(_configs(ollamas)), planner="qwen3", config=config)
+            members = Committee(await open_members(_configs(ollamas)), planner="qwen3", config=config, embed=embed)
             stack.push_async_callback(members.aclose)
             api = create_api(
                 settings=settings,
