@@ -149,6 +149,17 @@ class Tool:
         return self.name.replace(".", "_")
 
 
+def _spec(tool: Tool) -> ToolSpec:
+    return ToolSpec(
+        tool.wire_name,
+        tool.description,
+        tool.arguments.model_json_schema(),
+        tool.effect,
+        forceable=tool.forceable,
+        taints=tool.taints,
+    )
+
+
 class ToolRegistry:
     """The allow-list: what is registered here can be called, and nothing else can."""
 
@@ -158,6 +169,8 @@ class ToolRegistry:
             if tool.wire_name in self._tools or tool.wire_name in FILM1_TOOLS:
                 raise ValueError(f"The tool name {tool.name!r} is taken.")
             self._tools[tool.wire_name] = tool
+        # Made once: a schema takes longer to derive than all the rest of a request.
+        self._specs = [_spec(tool) for tool in self._tools.values()]
 
     def names(self) -> list[str]:
         """Every tool's dotted name, sorted."""
@@ -175,17 +188,7 @@ class ToolRegistry:
 
     def specs(self) -> list[ToolSpec]:
         """What the members are shown, in wire names."""
-        return [
-            ToolSpec(
-                tool.wire_name,
-                tool.description,
-                tool.arguments.model_json_schema(),
-                tool.effect,
-                forceable=tool.forceable,
-                taints=tool.taints,
-            )
-            for tool in self._tools.values()
-        ]
+        return list(self._specs)
 
     async def invoke(self, name: str, arguments: Mapping[str, Any], ctx: ToolContext) -> ToolResult:
         """Validate and run one call. A failure of any kind comes back as `error`; only cancellation is raised."""

@@ -65,12 +65,31 @@ def of_messages(messages: Iterable[Message], chars_per_token: float = CHARS_PER_
 
 def weigh_tools(tools: Iterable[ToolSpec]) -> int:
     """The weight of these tools' declarations."""
-    return sum(weigh(tool.name) + weigh(tool.description) + _weigh_json(tool.parameters) + 40 for tool in tools)
+    return sum(_weigh_own(tool) if tool.effect != "client" else _weigh_tool(tool) for tool in tools)
+
+
+def _weigh_tool(tool: ToolSpec) -> int:
+    return weigh(tool.name) + weigh(tool.description) + _weigh_json(tool.parameters) + 40
+
+
+def _weigh_own(tool: ToolSpec) -> int:
+    """Our own tools are the same objects in every turn, so each is weighed once."""
+    known = _weighed.get(id(tool))
+    if known is None or known[0] is not tool:
+        if len(_weighed) >= _MOST_WEIGHED:
+            _weighed.clear()
+        known = _weighed[id(tool)] = (tool, _weigh_tool(tool))
+    return known[1]
 
 
 def of_tools(tools: Iterable[ToolSpec], chars_per_token: float = CHARS_PER_TOKEN) -> int:
     """About how many tokens the declarations of these tools are."""
     return of_weight(weigh_tools(tools), chars_per_token)
+
+
+# By identity; holding the tool keeps its id from being given to another one.
+_weighed: dict[int, tuple[ToolSpec, int]] = {}
+_MOST_WEIGHED = 500
 
 
 class Ratios:

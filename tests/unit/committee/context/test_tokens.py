@@ -37,6 +37,13 @@ def test_calls_and_pictures_count() -> None:
     assert tokens.of_messages([Message("assistant", "look", tool_calls=(call,))]) > 1000
 
 
+def test_tools_weigh_what_they_say_however_often_they_are_asked() -> None:
+    tools = [ToolSpec(f"t{n}", "x" * n, {"type": "object"}) for n in range(1200)]
+    first = [tokens.weigh_tools([tool]) for tool in tools]
+    assert first == [tokens.weigh_tools([replace(tool, effect="client")]) for tool in tools]
+    assert first == [tokens.weigh_tools([tool]) for tool in tools]
+
+
 def test_a_members_ratio_moves_towards_what_its_server_counts() -> None:
     ratios = Ratios()
     assert ratios.of("qwen3") == 4.0
