@@ -1,4 +1,4 @@
-"""Arguments of tool calls: defaults, harmless conversions, one canonical form, and the merge of two versions.
+"""Arguments of tool calls: defaults, harmless conversions, one canonical form, and how two versions differ.
 
 Only the parts of JSON Schema that tools use are read (type, properties, required, enum, default, minimum, maximum,
 items, anyOf of types, local references). What is not understood is left to the tool's own validation.
@@ -57,17 +57,6 @@ def comparable(tool: ToolSpec, args: Mapping[str, Any]) -> dict[str, Any]:
             continue
         plain[name] = normal
     return plain
-
-
-def merge(
-    tool: ToolSpec, first: Mapping[str, Any], second: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Two versions of one call, field by field. `first` (the planner's) wins where they differ.
-
-    A field that only one of them names is kept, so nothing can appear that neither proposed. Returns the arguments and
-    the names of the fields on which they differ.
-    """
-    return {**second, **first}, differing(tool, first, second)
 
 
 def differing(

@@ -76,15 +76,13 @@ def test_spellings_of_one_call_have_one_canonical_form() -> None:
     assert arguments.canonical(FILM, one) != arguments.canonical(FILM, {**one, "fps": 25})
 
 
-def test_a_merge_keeps_the_first_and_names_what_differs() -> None:
-    merged, differing = arguments.merge(
-        FILM,
-        {"synopsis": "a film about busy bees", "fps": 24, "quality": "high"},
-        {"synopsis": "bees at work in spring", "fps": 60, "duration_s": 30, "quality": "draft"},
-    )
-    assert merged == {"synopsis": "a film about busy bees", "fps": 24, "quality": "high", "duration_s": 30}
-    # 24 is the default: naming it is no different from leaving it out. Prose in other words is no difference either.
-    assert differing == ("quality",)
+def test_differences_are_named() -> None:
+    one = {"synopsis": "a film about busy bees", "fps": 24, "quality": "high"}
+    two = {"synopsis": "bees at work in spring", "fps": 60, "duration_s": 30, "quality": "draft"}
+    # 24 is the default: naming it is no different from leaving it out. Prose in other words is no difference either,
+    # unless the words themselves matter.
+    assert arguments.differing(FILM, one, two) == ("quality",)
+    assert arguments.differing(FILM, one, two, wording=True) == ("quality", "synopsis")
 
 
 json_values = st.recursive(
@@ -103,12 +101,6 @@ def test_normalising_twice_changes_nothing(args: dict[str, Any]) -> None:
         return
     assert arguments.normalise(FILM, once) == once
     assert arguments.canonical(FILM, once) == arguments.canonical(FILM, dict(reversed(once.items())))
-
-
-@given(some_arguments, some_arguments)
-def test_a_merge_invents_nothing(first: dict[str, Any], second: dict[str, Any]) -> None:
-    merged, _ = arguments.merge(FILM, first, second)
-    assert all(value == first.get(name, second.get(name)) for name, value in merged.items())
 
 
 @given(json_values, some_arguments)
