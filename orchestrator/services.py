@@ -24,7 +24,7 @@ from orchestrator.images.still import image_kind
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import JobKind
 from orchestrator.jobs.store import JobStore
-from orchestrator.settings import CommitteeSettings, Settings
+from orchestrator.settings import CommitteeSettings, Settings, parse_members, planner
 from rag import Embedder
 from rag.embedders import EmbedderConfig, open_embedder
 from rag.embedders.lexical import LexicalEmbedder
@@ -36,7 +36,6 @@ from tools.registry import Tool, ToolRegistry
 log = logging.getLogger(__name__)
 
 WINDOW_VARIABLES = {"qwen3": "QWEN_NUM_CTX", "gptoss": "GPTOSS_NUM_CTX"}
-PLANNERS = {"qwen3": "qwen3", "qwen": "qwen3", "gptoss": "gptoss"}
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,10 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         stack.push_async_callback(close_members, members)
         committee = Committee(
             members,
-            planner=PLANNERS[settings.committee.planner_model],
+            planner=planner(settings.committee),
             config=_deliberation(settings.committee),
             table=calibration(settings),
+            embed=_embed_with(embedder),
             variables=WINDOW_VARIABLES,
             embed=_meaning(embedder),
         )
@@ -100,7 +100,10 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
 
 
 async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
-    """Both members, each behind whatever answers at its address; takes a few seconds at most and never fails."""
+    """All members, each behind whatever answers at its address; takes a few seconds at most and never fails.
+
+    Raises ConfigurationError when COMMITTEE_MEMBERS cannot be read.
+    """
     return await open_configured(
         (
             MemberConfig(
@@ -116,6 +119,7 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
                 url_variable="QWEN_BASE_URL",
                 window_variable=WINDOW_VARIABLES["qwen3"],
                 cold_load_s=settings.cold_load_timeout_s,
+                parallel=settings.ollama_num_parallel,
             ),
             MemberConfig(
                 name="gptoss",
@@ -130,6 +134,22 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
                 url_variable="GPTOSS_BASE_URL",
                 window_variable=WINDOW_VARIABLES["gptoss"],
                 cold_load_s=settings.cold_load_timeout_s,
+                parallel=settings.ollama_num_parallel,
+            ),
+            *(
+                MemberConfig(
+                    name=extra.name,
+                    model=extra.model,
+                    base_url=extra.base_url,
+                    num_ctx=settings.given_num_ctx,
+                    keep_alive=settings.ollama_keep_alive,
+                    model_variable="COMMITTEE_MEMBERS",
+                    url_variable="COMMITTEE_MEMBERS",
+                    window_variable="DEFAULT_NUM_CTX",
+                    cold_load_s=settings.cold_load_timeout_s,
+                    parallel=settings.ollama_num_parallel,
+                )
+                for extra in parse_members(settings.committee_members)
             ),
         )
     )
@@ -205,13 +225,37 @@ def _meaning(embedder: Embedder) -> Embed | None:
 def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
     return CommitteeConfig(
         temperature=settings.default_temperature,
+        debate_turns=settings.max_debate_turns if settings.enable_debate else 0,
         probe_timeout_s=settings.probe_timeout_s,
+        cross_check_timeout_s=settings.cross_check_timeout_s,
+        verdict_timeout_s=settings.verdict_timeout_s,
+        choose_timeout_s=settings.choose_timeout_s,
+        evidence_timeout_s=settings.evidence_timeout_s,
         grace_s=settings.grace_s,
+        first_byte_timeout_s=settings.first_byte_timeout_s,
         speak_idle_timeout_s=settings.speak_idle_timeout_s,
+        speak_timeout_s=settings.speak_timeout_s,
+        slow_window_s=settings.slow_window_s,
+        slowest_tokens_per_s=settings.slowest_tokens_per_s,
         cold_load_timeout_s=settings.cold_load_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
+<<<<<<< HEAD
+=======
+        hidden_tokens=settings.hidden_tokens_max,
+        queue_per_member=settings.member_queue_max,
+        queue_timeout_s=settings.member_queue_timeout_s,
+>>>>>>> f5fb7d8 (Add members by a setting, and bound each stage by one)
         pack_context=settings.icw_enabled,
     )
+
+
+def _embed_with(embedder: Embedder) -> Embed:
+    """The committee knows nothing of embedders: it gets a function."""
+
+    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return (await embedder.embed(texts)).vectors
+
+    return embed
 
 
 def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, committee: Committee) -> dict[str, JobKind]:

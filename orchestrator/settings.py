@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ SCOPES = frozenset({"chat", "jobs:read", "jobs:write", "films", "tools:exec", "t
 DEFAULT_KEY_SCOPES = frozenset({"chat", "jobs:read", "jobs:write", "films", "tools:web"})
 LOCAL_OWNER = "local"
 
+BUILT_IN_MEMBERS = ("qwen3", "gptoss")
+_MEMBER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _OWNER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.IGNORECASE)
 
 
@@ -116,7 +119,8 @@ class CommitteeSettings(_Group):
     gptoss_num_ctx: int | None = Field(default=None, ge=512)
     model_aliases: CommaList = []
     default_temperature: float = Field(default=0.3, ge=0, le=2)
-    planner_model: Literal["qwen3", "qwen", "gptoss"] = "qwen3"
+    committee_members: str = ""
+    planner_model: str = "qwen3"
     enable_debate: bool = True
     max_debate_turns: int = Field(default=1, ge=0, le=2)
     calibration_table: Path | None = None
@@ -125,8 +129,20 @@ class CommitteeSettings(_Group):
     committee_show_reasoning: Literal["off", "status", "full"] = "status"
     stream_chunk_size_chars: int = Field(default=0, ge=0)
     stream_chunk_interval_ms: int = Field(default=50, ge=0, le=5000)
+    ollama_num_parallel: int = Field(default=1, ge=1, le=256)
+    member_queue_max: int = Field(default=64, ge=0, le=10_000)
+    member_queue_timeout_s: float = Field(default=60.0, gt=0)
+    hidden_tokens_max: int = Field(default=4000, ge=1)
     probe_timeout_s: float = Field(default=45.0, gt=0)
+    cross_check_timeout_s: float = Field(default=30.0, gt=0)
+    verdict_timeout_s: float = Field(default=15.0, gt=0)
+    choose_timeout_s: float = Field(default=20.0, gt=0)
+    evidence_timeout_s: float = Field(default=10.0, gt=0)
     grace_s: float = Field(default=12.0, gt=0)
+    first_byte_timeout_s: float = Field(default=20.0, gt=0)
+    speak_timeout_s: float = Field(default=600.0, gt=0)
+    slow_window_s: float = Field(default=30.0, gt=0)
+    slowest_tokens_per_s: float = Field(default=0.5, ge=0)
     speak_idle_timeout_s: float = Field(default=60.0, gt=0)
     turn_timeout_s: float = Field(default=120.0, gt=0)
     cold_load_timeout_s: float = Field(default=180.0, gt=0)
@@ -249,6 +265,48 @@ def parse_model_aliases(entries: list[str]) -> dict[str, str]:
             raise ConfigurationError(f"MODEL_ALIASES entry {position}: write 'asked-for=answering', not {entry!r}.")
         aliases.setdefault(pattern, model)
     return aliases
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraMember:
+    """One parsed entry of `COMMITTEE_MEMBERS`."""
+
+    name: str
+    model: str
+    base_url: str
+
+
+def parse_members(text: str) -> tuple[ExtraMember, ...]:
+    """Parse `name=model@http://host:port,…`. Raises ConfigurationError that names the entry and what is wrong."""
+    members: list[ExtraMember] = []
+    for position, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+        where = f"COMMITTEE_MEMBERS entry {position}"
+        name, equals, rest = entry.partition("=")
+        model, at, url = rest.rpartition("@")
+        if not equals or not at:
+            raise ConfigurationError(f"{where}: write 'name=model@http://host:port', not {entry[:120]!r}.")
+        if not _MEMBER.fullmatch(name):
+            raise ConfigurationError(
+                f"{where}: the name {name[:40]!r} must be lower-case letters, digits, '_' or '-', a letter first."
+            )
+        if name in {*BUILT_IN_MEMBERS, *(member.name for member in members)}:
+            raise ConfigurationError(f"{where}: there is a member {name!r} already.")
+        if not model or any(char.isspace() for char in model):
+            raise ConfigurationError(f"{where}: the model's name is missing or has blanks in it.")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ConfigurationError(f"{where}: {url[:120]!r} is no http address of a model server.")
+        members.append(ExtraMember(name, model, url.rstrip("/")))
+    return tuple(members)
+
+
+def planner(settings: CommitteeSettings) -> str:
+    """The name of the member that plans and speaks. Raises ConfigurationError when there is no such member."""
+    names = (*BUILT_IN_MEMBERS, *(member.name for member in parse_members(settings.committee_members)))
+    wanted = "qwen3" if settings.planner_model == "qwen" else settings.planner_model
+    if wanted not in names:
+        raise ConfigurationError(f"PLANNER_MODEL={wanted[:40]!r} is no member; there are {', '.join(names)}.")
+    return wanted
 
 
 def is_loopback(host: str) -> bool:

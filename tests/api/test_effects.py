@@ -80,7 +80,9 @@ def plan(ollamas: Pair, *named: tuple[str, dict[str, Any]]) -> None:
 
 
 def texts_of(ollamas: Pair) -> str:
-    return "".join(json.dumps(chat["messages"], ensure_ascii=False) for ollama in ollamas for chat in ollama.chats)
+    """All that the members were shown: the conversation, and the tools they were offered."""
+    shown = [[chat["messages"], chat.get("tools")] for ollama in ollamas for chat in ollama.chats]
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def content_of(answer: dict[str, Any]) -> str:

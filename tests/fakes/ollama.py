@@ -92,7 +92,7 @@ class FakeOllama:
         self.load_s = 0.0
         self.plan: dict[str, Any] | str = PLAN
         self.sample: dict[str, Any] | None = None  # what a second look at the same messages finds, if something else
-        self.replanned: dict[str, Any] = {}  # what follows from results; the same plan again unless it says otherwise
+        self.replanned: dict[str, Any] = {}  # what follows from results; nothing unless it says otherwise
         self.review: dict[str, Any] | str = REVIEW
         self.verdict: dict[str, Any] | str | Callable[[dict[str, Any]], dict[str, Any]] = VERDICT
         self.choice: dict[str, Any] = {}
@@ -379,7 +379,7 @@ class FakeOllama:
                 again = sum(chat["messages"] == body["messages"] for chat in self.chats) % 2 == 0
                 return Reply(_document(PLAN, self.sample if again and self.sample is not None else self.plan))
             case "replan":
-                return Reply(_document(PLAN, {**(self.plan if isinstance(self.plan, dict) else {}), **self.replanned}))
+                return Reply(_document(PLAN, self.replanned))
             case "cross-check":
                 return Reply(_document(REVIEW, self.review))
             case "verdict":

@@ -22,7 +22,9 @@ from orchestrator.settings import (
     check_bind,
     is_loopback,
     parse_api_keys,
+    parse_members,
     parse_model_aliases,
+    planner,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,3 +195,45 @@ def test_aliases_of_models() -> None:
     for wrong in ("claude-*", "=committee", "claude-*="):
         with pytest.raises(ConfigurationError, match="MODEL_ALIASES"):
             parse_model_aliases([wrong])
+
+
+def test_further_members() -> None:
+    text = "mistral=mistral-small3.2:24b@http://127.0.0.1:11436, phi-4=hf.co/x/phi@q4@https://gpu.lan:8443/v1/"
+    assert [(m.name, m.model, m.base_url) for m in parse_members(text)] == [
+        ("mistral", "mistral-small3.2:24b", "http://127.0.0.1:11436"),
+        ("phi-4", "hf.co/x/phi@q4", "https://gpu.lan:8443/v1"),
+    ]
+    assert parse_members("") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("mistral", "entry 1: write"),
+        ("a=m@http://x, b=m", "entry 2: write"),
+        ("Mistral=m@http://x", "lower-case"),
+        ("qwen3=m@http://x", "already"),
+        ("a=m@http://x,a=n@http://y", "entry 2: there is a member 'a' already"),
+        ("a=@http://x", "model's name"),
+        ("a=two words@http://x", "model's name"),
+        ("a=m@ftp://x", "no http address"),
+        ("a=m@http://", "no http address"),
+        ("a=m@http://x?key=1", "no http address"),
+    ],
+)
+def test_a_member_that_cannot_be_read_is_named(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        parse_members(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("qwen3", "qwen3"), ("qwen", "qwen3"), ("gptoss", "gptoss"), ("mistral", "mistral")]
+)
+def test_any_member_may_plan(asked: str, meant: str) -> None:  # C013
+    settings = CommitteeSettings(planner_model=asked, committee_members="mistral=m@http://127.0.0.1:1")
+    assert planner(settings) == meant
+
+
+def test_a_planner_that_is_no_member_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="PLANNER_MODEL='mistral' is no member; there are qwen3, gptoss"):
+        planner(CommitteeSettings(planner_model="mistral"))
