@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeAlias, TypeVar
 
-from committee.context import conversation, tokens
+from committee.context import tokens
 from committee.errors import BadAnswer, EmptyAnswer, MemberError, MemberTimeout
 from committee.ledger import Ledger
 from committee.listening import Lines, Pace

@@ -239,12 +239,9 @@ def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
         slowest_tokens_per_s=settings.slowest_tokens_per_s,
         cold_load_timeout_s=settings.cold_load_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
-<<<<<<< HEAD
-=======
         hidden_tokens=settings.hidden_tokens_max,
         queue_per_member=settings.member_queue_max,
         queue_timeout_s=settings.member_queue_timeout_s,
->>>>>>> f5fb7d8 (Add members by a setting, and bound each stage by one)
         pack_context=settings.icw_enabled,
     )
 
