@@ -110,18 +110,19 @@ def espeak_voice(voice: str, language: str | None) -> str:
 
     Raises BadRequest that lists what there is.
     """
-    spoken = (language or "en-us").lower()
-    spoken = {"en": "en-us", "zh": "cmn", "no": "nb"}.get(spoken, spoken)
-    if spoken not in languages():
+    spoken = languages().get((language or "en-us").lower())
+    if spoken is None:
         known = ", ".join(sorted(languages()))
-        raise BadRequest(f"language: {language!r} is not spoken here; there are {known}."[:2000], param="language")
+        raise BadRequest(
+            f"language: {(language or '')[:60]!r} is not spoken here; there are {known}.", param="language"
+        )
     name = voice.lower() or "alloy"
     if variant := {**VOICES, **_ALSO}.get(name):
         return f"{spoken}+{variant}"
     if (match := _VOICE.fullmatch(voice)) and match["language"] in languages():
         variant = match["variant"] or "f2"
         if variant in variants():
-            return f"{match['language']}+{variant}"
+            return f"{languages()[match['language']]}+{variant}"
     names = ", ".join([*VOICES, *_ALSO])
     raise BadRequest(
         f"voice: {voice[:60]!r} does not exist; there are {names}, and languages by their code, also with a variant"

@@ -59,6 +59,8 @@ def utter(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
 
     speaker = _Voice("en", arguments["voice"])
     try:
+        if speaker.name != arguments["voice"]:
+            raise LookupError(f"espeak-ng has no voice {arguments['voice']!r}")
         remaining = speaker.hurry(arguments["speed"])
         samples = speaker.say(arguments["text"]) or bytes(2 * (speaker.sample_rate // 10))
     finally:
@@ -71,22 +73,27 @@ def utter(arguments: dict[str, Any], report: Report) -> dict[str, Any]:
 
 @cache
 def languages() -> dict[str, str]:
-    """Names of the languages that the library speaks, by their codes. Reads its data without loading it."""
+    """Every code of a language that the library speaks, with the code that it goes by there ("zh": "cmn").
+
+    Reads the library's data without loading it.
+    """
+    data = Path(espeakng_loader.get_data_path())
     found: dict[str, str] = {}
-    for file in sorted(Path(espeakng_loader.get_data_path(), "lang").rglob("*")):
-        if file.is_file():
-            fields = dict(line.split(None, 1) for line in file.read_text().splitlines() if len(line.split(None, 1)) > 1)
-            code = fields.get("language", "").split()
-            if code:
-                found[code[0]] = fields.get("name", code[0]).strip()
-    return found
+    for file in sorted(path for path in Path(data, "lang").rglob("*") if path.is_file()):
+        fields = dict(re.findall(r"(?m)^(language|dictionary)\s+(\S+)", text := file.read_text("utf-8", "replace")))
+        # A language whose dictionary was not packed gives noise; Klingon letters are asked for by nobody.
+        if file.name == "piqd" or not Path(data, f"{fields.get('dictionary', file.name.split('-')[0])}_dict").exists():
+            continue
+        codes = [code.lower() for code in re.findall(r"(?m)^language\s+(\S+)", text)]
+        found |= {file.name.lower(): file.name} | {code: file.name for code in codes if code not in found}
+    return found | {code: name for code, name in _VOICES.items() if name in found}
 
 
 @cache
 def variants() -> frozenset[str]:
     """Names of the ways in which every language can be spoken: "f1", "m3", "whisper", ..."""
     folder = Path(espeakng_loader.get_data_path(), "voices", "!v")
-    return frozenset(file.name for file in folder.iterdir() if file.is_file())
+    return frozenset(file.name for file in folder.iterdir() if re.fullmatch(r"[a-z0-9]+", file.name))
 
 
 def voice_names(language: str, voice: str) -> list[str]:
@@ -94,7 +101,7 @@ def voice_names(language: str, voice: str) -> list[str]:
     base = language.split("-")[0]
     variant = _VARIANTS.get(voice.strip().lower(), "")
     languages = list(dict.fromkeys([_VOICES.get(language, language), _VOICES.get(base, base), "en-us"]))
-    named = [voice] if re.fullmatch(r"[a-z]{2,3}(?:-[a-z0-9-]+)?(?:\+[a-z0-9]+)?", voice) else []
+    named = [voice] if re.fullmatch(r"[a-z]{2,3}(?:-[A-Za-z0-9-]+)?(?:\+[a-z0-9]+)?", voice) else []
     return named + [f"{name}+{variant or 'f2'}" for name in languages] + languages
 
 

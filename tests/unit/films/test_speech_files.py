@@ -72,3 +72,11 @@ def test_languages_and_variants_are_read_without_the_library() -> None:
         check=True,
         timeout=60,
     )
+
+
+def test_every_language_that_is_named_is_spoken(tmp_path: Path) -> None:
+    """The library answers a name that it does not know with English, so each is tried."""
+    for name in sorted(set(speech.languages().values())):
+        utter(tmp_path / "a", voice=f"{name}+f2", text="1")
+    with pytest.raises(LookupError):
+        utter(tmp_path / "a", voice="tlh-nowhere+f2")
