@@ -73,7 +73,6 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             planner=planner(settings.committee),
             config=_deliberation(settings.committee),
             table=calibration(settings),
-            embed=_embed_with(embedder),
             variables=WINDOW_VARIABLES,
             embed=_meaning(embedder),
         )
@@ -244,15 +243,6 @@ def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
         queue_timeout_s=settings.member_queue_timeout_s,
         pack_context=settings.icw_enabled,
     )
-
-
-def _embed_with(embedder: Embedder) -> Embed:
-    """The committee knows nothing of embedders: it gets a function."""
-
-    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        return (await embedder.embed(texts)).vectors
-
-    return embed
 
 
 def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, committee: Committee) -> dict[str, JobKind]:
