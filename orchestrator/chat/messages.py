@@ -21,7 +21,7 @@ from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL, CompletionRequest
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
 from orchestrator.chat.turn import COMMITTEE_MODEL
-from orchestrator.chat.wire import committee_of, prompt_tokens_of_one, usage_of
+from orchestrator.chat.wire import committee_of, usage_of
 from orchestrator.errors import BadRequest
 
 _encode = msgspec.json.Encoder().encode
@@ -303,8 +303,9 @@ def _shows_thinking(thinking: _Thinking | None) -> bool:
 
 
 def message_usage(finished: Finished) -> dict[str, int]:
-    """The prompt as one member read it, and what all of them wrote; `committee.usage` has everything by member."""
-    return _usage(prompt_tokens_of_one(finished.usage), usage_of(finished.usage)["completion_tokens"])
+    """The same figures as chat's usage, under this API's names."""
+    usage = usage_of(finished.usage)
+    return _usage(usage["prompt_tokens"], usage["completion_tokens"])
 
 
 def _usage(read: int, written: int) -> dict[str, int]:

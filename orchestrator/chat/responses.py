@@ -20,7 +20,7 @@ from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
 from orchestrator.chat.turn import COMMITTEE_MODEL
-from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, prompt_tokens_of_one, usage_of
+from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, usage_of
 from orchestrator.errors import BadRequest
 
 _encode = msgspec.json.Encoder().encode
@@ -270,14 +270,14 @@ def _echo_format(form: _Format | None) -> dict[str, Any]:
 
 
 def response_usage(finished: Finished) -> dict[str, Any]:
-    """The prompt as one member read it, and what all of them wrote; `committee.usage` has everything by member."""
-    read, wrote = prompt_tokens_of_one(finished.usage), usage_of(finished.usage)
+    """The same figures as chat's usage, under this API's names."""
+    usage = usage_of(finished.usage)
     return {
-        "input_tokens": read,
+        "input_tokens": usage["prompt_tokens"],
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": wrote["completion_tokens"],
-        "output_tokens_details": wrote["completion_tokens_details"],
-        "total_tokens": read + wrote["completion_tokens"],
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": usage["completion_tokens_details"],
+        "total_tokens": usage["total_tokens"],
     }
 
 

@@ -198,8 +198,12 @@ def _token(token: str, logprob: float) -> dict[str, Any]:
 
 
 def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
-    """OpenAI's usage object: everything that all members read and wrote, hidden tokens told apart."""
-    prompt = sum(member.prompt_tokens for member in members.values())
+    """OpenAI's usage object: the prompt as one member read it, and what all members wrote, hidden tokens told apart.
+
+    Coding agents take the prompt's tokens for how full the window is: the sum over all members, each asked several
+    times, would have them shorten a conversation that fits well. `committee.usage` has everything by member.
+    """
+    prompt = max((math.ceil(one.prompt_tokens / one.calls) for one in members.values() if one.calls), default=0)
     written = sum(member.completion_tokens for member in members.values())
     hidden = sum(member.hidden_tokens for member in members.values())
     return {
@@ -209,15 +213,6 @@ def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
         "completion_tokens_details": {"reasoning_tokens": hidden},
         "prompt_tokens_details": {"cached_tokens": 0},
     }
-
-
-def prompt_tokens_of_one(members: Mapping[str, MemberUsage]) -> int:
-    """What the prompt was for the member for whom it was largest, in the mean of the times that it was asked.
-
-    Coding agents take the prompt's tokens for how full the window is: the sum of all members, each asked several times,
-    would have them shorten a conversation that fits well.
-    """
-    return max((math.ceil(one.prompt_tokens / one.calls) for one in members.values() if one.calls), default=0)
 
 
 def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

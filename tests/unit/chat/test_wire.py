@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from committee import MemberUsage, ToolCall
-from orchestrator.chat.wire import ChunkWriter, Head, prompt_tokens_of_one, usage_of
+from orchestrator.chat.wire import ChunkWriter, Head, usage_of
 
 HEAD = Head('mo"del', id="chatcmpl-1", created=7)
 
@@ -41,13 +41,9 @@ def test_tool_calls_in_two_fragments_each() -> None:
     assert json.loads(deltas[3]["function"]["arguments"]) == {"x": "é"}
 
 
-def test_usage_adds_all_members_up() -> None:
-    usage = usage_of({"a": MemberUsage(10, 5, 3, 1), "b": MemberUsage(1, 2, 2, 1)})
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (11, 7, 18)
+def test_usage_counts_the_prompt_once_and_everything_written() -> None:
+    members = {"a": MemberUsage(1000, 5, 3, 2), "b": MemberUsage(601, 2, 2, 1), "silent": MemberUsage()}
+    usage = usage_of(members)
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (601, 7, 608)
     assert usage["completion_tokens_details"] == {"reasoning_tokens": 5}
-
-
-def test_the_prompt_of_one_member_is_no_sum() -> None:
-    usage = {"a": MemberUsage(1000, 5, 3, 2), "b": MemberUsage(601, 2, 2, 1), "silent": MemberUsage()}
-    assert prompt_tokens_of_one(usage) == 601
-    assert prompt_tokens_of_one({}) == 0
+    assert usage_of({})["total_tokens"] == 0
