@@ -46,16 +46,13 @@ def _flatten(routes: object) -> list[APIRoute]:
 
 
 async def test_every_route_has_a_policy(guarded: Server) -> None:  # M7
-    without = [
-        (method, path)
-        for method, path in every_route(guarded)
-        if required_scope(method, path) is None and path != f"/{UNKNOWN_ID}"  # the icons' pattern
-    ]
+    without = [(method, path) for method, path in every_route(guarded) if required_scope(method, path) is None]
     assert without == []
 
 
 SYSTEM_PATHS = {"/health", "/healthz", "/capabilities.json"}
-PUBLIC_PATHS = {"/", "/index.html", "/api/session"} | SYSTEM_PATHS | {f"/v1{path}" for path in SYSTEM_PATHS}
+ICONS = {f"/favicon.{kind}" for kind in ("svg", "ico", "png")}
+PUBLIC_PATHS = {"/", "/index.html", "/api/session"} | ICONS | SYSTEM_PATHS | {f"/v1{path}" for path in SYSTEM_PATHS}
 
 
 async def test_route_by_key_matrix(guarded: Server) -> None:  # M7
