@@ -20,6 +20,7 @@ from orchestrator.jobs.model import JobFailed, JobKind
 from orchestrator.jobs.worker import Worker
 from orchestrator.settings import JobSettings
 from tests.api.conftest import Server, StartServer
+from tests.fakes.ollama import FakeOllama
 
 Run = Callable[[Any], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -147,3 +148,25 @@ async def test_bad_input(server: Server, body: dict[str, Any], status: int, para
     answered, answer = await server.post("/v1/images/generations", body)
     assert (answered, answer["error"]["param"]) == (status, param)
     assert await server.job_count() == 0
+
+
+async def test_a_picture_asked_for_in_a_chat(
+    model_server: Server, ollamas: tuple[FakeOllama, FakeOllama], tmp_path: Path
+) -> None:  # K004
+    """Both members propose the call; the server starts the job, and the job draws the picture."""
+    for ollama in ollamas:
+        call = {"tool": "image_generate", "args": {"prompt": "a red house", "width": 96, "height": 64}}
+        ollama.plan = {"action": "call", "calls": [call]}
+    async with client(model_server) as sdk, working(model_server, tmp_path):
+        answer = await sdk.chat.completions.create(
+            model="committee", messages=[{"role": "user", "content": "Draw me a red house."}]
+        )
+        assert answer.model_extra is not None
+        [result] = answer.model_extra["committee"]["tool_results"]
+        assert result["name"] == "image_generate"
+        async with asyncio.timeout(60):
+            while not (job := await model_server.jobs.get(result["job_ids"][0], owner="local")).terminal:
+                await asyncio.sleep(0.02)
+    assert (job.kind, job.status) == ("image.generate", "succeeded")
+    assert job.result is not None
+    assert job.result["image"]["width"] == 96
