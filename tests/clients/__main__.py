@@ -143,7 +143,7 @@ CLIENTS = (
     ),
     Client("openai-python", ("{bin}/python", "openai_python.py", "{url}", "{model}"), pypi=("openai",), edits=False),
     Client("langchain", ("{bin}/python", "langchain.py", "{url}", "{model}"), pypi=("langchain-openai",), edits=False),
-    Client("litellm", ("{bin}/python", "litellm.py", "{url}", "{model}"), pypi=("litellm",), edits=False),
+    Client("litellm", ("{bin}/python", "litellm.py", "{url}", "{model}"), pypi=("litellm", "mcp"), edits=False),
 )  # fmt: skip
 
 
