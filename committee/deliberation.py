@@ -691,7 +691,9 @@ class Deliberation:
         author = self.planner if live else decision.author
         batch = self._batch(decision, 0)
         native = natives[author]
-        if not live and native.heard.text.strip() and (decision.calls or native.proposal.action == "answer"):
+        # Who has changed its mind since has not yet found words for what it holds now.
+        stands = bool(native.heard.text.strip()) and bool(native.proposal.calls) == bool(decision.calls)
+        if stands and not live:
             yield ContentDelta(native.heard.text)
         speaker = next(seat for seat in self.seats if seat.name == author)
         self.ledger.reveal(author, native.heard.done)
@@ -707,7 +709,7 @@ class Deliberation:
             async with aclosing(self._alone(first=speaker, messages=messages, decision=decision)) as events:
                 async for event in events:
                     yield event
-        elif (native.heard.text.strip() and native.proposal.action == "answer") or live:
+        elif stands or live:
             reason = native.heard.done.finish_reason
             yield self._finished("stop" if reason == "tool_calls" else reason, decision, author)
         else:

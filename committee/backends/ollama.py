@@ -45,6 +45,7 @@ from committee.schema import (
 log = logging.getLogger(__name__)
 
 _CHECK_TIMEOUT_S = 1.0
+_THINKING_ROOM = 256
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)\b", re.IGNORECASE)
 
 
@@ -213,7 +214,7 @@ class OllamaMember:
         raise StreamCut("The answer ended without being finished.")
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
-        options = {"num_ctx": self._num_ctx, **sampling(request, max_tokens="num_predict")}
+        options: dict[str, Any] = {"num_ctx": self._num_ctx, **sampling(request, max_tokens="num_predict")}
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [_message(message, self._sees) for message in request.messages],
@@ -226,6 +227,10 @@ class OllamaMember:
         }
         if (think := self._think(request.think)) is not None:
             body["think"] = think
+        hidden = request.context.stage not in ("speak", "solo")  # what the client asked for is the client's to bound
+        if hidden and think == "low" and request.max_tokens is not None:
+            # It thinks even when it need not; without room for that a short answer ends before it begins.
+            options["num_predict"] = request.max_tokens + _THINKING_ROOM
         if request.response_schema is not None:
             body["format"] = request.response_schema
         elif request.tools:
