@@ -61,7 +61,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
     async with AsyncExitStack() as stack:
         db = await Database.open(dsn, timeout_s=settings.database.db_timeout_s, size=settings.database.db_pool_size)
         stack.push_async_callback(db.close)
-        embedder = open_embedder(_embedding(settings))
+        embedder = open_embedder(embedder_config(settings))
         stack.push_async_callback(embedder.aclose)
         infill = open_infill(settings)
         if infill is not None:
@@ -199,7 +199,8 @@ def open_infill(all_settings: Settings) -> Infill | None:
     )
 
 
-def _embedding(all_settings: Settings) -> EmbedderConfig:
+def embedder_config(all_settings: Settings) -> EmbedderConfig:
+    """Which embedder the settings ask for."""
     settings = all_settings.embedder
     return EmbedderConfig(
         model=settings.embed_model_id,
