@@ -198,7 +198,8 @@ _SENSITIVE = re.compile(
 )
 _ABILITY = re.compile(r"\b(?:can|could|are) you (?:able|even|really|actually|capable)\b|\bkannst du überhaupt\b", _I)
 _REASON = re.compile(
-    r"\b(?:at what time|in base \d|neighbours|in a row)\b|\bhow (?:many|much|long|far|old|fast|often)\b|\bwhat is \d|\b(?:calculate|compute|solve|prove|"
+    r"\b(?:at what time|in base \d|neighbours|in a row)\b|\bhow (?:many|much|long|far|old|fast|often)\b|\bwhat is \d|"
+    r"\b(?:calculate|compute|solve|prove|"
     r"probability|percent\w*|average|sum|product|remainder|divisible|equation|integer|prime|puzzle|riddle|logic\w*|deduce|therefore|"
     r"which (?:day|option|number|of the following)|largest|smallest|sequence|true or false|"
     r"wie ?viele?|berechne\w*|combien|calcule\w*|cuánt\w*|calcula\w*)\b|\d\s*[-+*/×÷^%=]\s*\d|^\s*\(?[a-d][).]\s",

@@ -17,7 +17,7 @@ TOKENS = {"probe": 225, "cross-check": 160, "verdict": 60, "choose": 40, "replan
 PROMPT_TOKENS, STAGE_PROMPT_TOKENS = 4000, 400
 _ITEM = re.compile(r"question (\d+)")
 _TOLD = re.compile(r"The answer is (\d+)\.")
-FAULTS = ("error", "stall", "hang", "cut", "garbage", "empty", "slow")
+FAULTS = ("error", "stall", "cut", "garbage", "empty", "slow")
 
 
 class SimulatedMember:
@@ -43,8 +43,12 @@ class SimulatedMember:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            async for delta in self._answer(stage, request):
-                yield delta
+            # The port's promise: a request is over at its deadline. Unless the member forgets it.
+            async with asyncio.timeout(None if self._traits.hangs else request.total_s):
+                async for delta in self._answer(stage, request):
+                    yield delta
+        except TimeoutError:
+            raise MemberTimeout from None
         finally:
             self.overrun = max(self.overrun, loop.time() - started - request.total_s)
 
@@ -59,9 +63,6 @@ class SimulatedMember:
         await asyncio.sleep(slow * self._reading(item) / self._traits.prefill)
         if stage in ("speak", "solo"):
             yield Delta(text=text)
-        if slow * tokens / self._traits.decode > request.total_s:
-            await asyncio.sleep(request.total_s)
-            raise MemberTimeout
         await asyncio.sleep(slow * tokens / self._traits.decode)
         if fault == "cut":
             raise StreamCut
@@ -83,10 +84,8 @@ class SimulatedMember:
         if fault == "stall":
             await asyncio.sleep(request.first_byte_s)
             raise MemberTimeout
-        if fault == "hang":
-            # Backends bound every request by its deadline; this one forgets to in the stages that have a net.
-            await asyncio.sleep(request.total_s if stage in ("speak", "solo") else 1e6)
-            raise MemberTimeout
+        if self._traits.hangs and fault and stage not in ("speak", "solo"):
+            await asyncio.sleep(1e6)
 
     def _reading(self, item: int) -> int:
         """Prompt tokens that are not in the cache yet."""
@@ -94,7 +93,7 @@ class SimulatedMember:
         self._read.add(item)
         return STAGE_PROMPT_TOKENS + (0 if cached else PROMPT_TOKENS)
 
-    # -- what it says -------------------------------------------------------------------------------------------------
+    # -- what it says ------------------------------------------------------------------------------------------------
 
     def _text(self, stage: str, item: int, request: ChatRequest) -> str:
         answers: dict[str, Callable[[int, ChatRequest], Any]] = {
@@ -132,6 +131,8 @@ class SimulatedMember:
         ranked = sorted(range(len(keys)), key=lambda place: self._liking(item, keys[place]), reverse=True)
         if self._chance("bias", item, self._traits.bias):
             ranked = list(range(len(keys)))
+        if len(keys) == 2 and self._chance("bias", item, self._traits.abstains):
+            return {"reason": "", "pick": "tie"}
         numbers = [place + 1 for place in ranked]
         return {"reason": "", "pick": str(numbers[0])} if len(keys) == 2 else {"reason": "", "ranking": numbers}
 
@@ -144,7 +145,7 @@ class SimulatedMember:
     def _chance(self, what: str, item: int, probability: float) -> bool:
         return uniform(self._world.seed, what, self.name, item) < probability
 
-    # -- the rest of the port -----------------------------------------------------------------------------------------
+    # -- the rest of the port ----------------------------------------------------------------------------------------
 
     async def health(self) -> MemberHealth:
         return MemberHealth(self.name, "simulated", None, self.model, self.model, True)

@@ -42,18 +42,21 @@ class MemberTraits:
     """How one simulated member behaves. Shares are probabilities.
 
     accuracy: right answers. judge: picks the right one of two when exactly one is. bias: takes the first shown,
-    whatever it is. repairs, spoils: in a cross-check with somebody who holds the other answer, turns to it with a
-    named defect, when it is wrong (right) itself. chatter: turns to the other answer without naming a defect.
-    fails: a request ends in one of the faults. prefill, decode: tokens per second.
+    whatever it is. abstains: has no opinion. repairs, spoils: in a cross-check with somebody who holds the other
+    answer, turns to it with a named defect, when it is wrong (right) itself. chatter: turns to the other answer without
+    naming a defect. fails: a request ends in one of the faults; hangs: and then it never ends by itself. prefill,
+    decode: tokens per second.
     """
 
     accuracy: float
     judge: float = 0.75
     bias: float = 0.0
+    abstains: float = 0.0
     repairs: float = 0.25
     spoils: float = 0.05
     chatter: float = 0.10
     fails: float = 0.0
+    hangs: bool = False
     prefill: float = 900.0
     decode: float = 32.0
 
@@ -68,7 +71,7 @@ class World:
     phi: float
     collision: float = 0.6
     knowledge: float = 0.3
-    seed: int = 0
+    seed: int | str = 0
     _thresholds: dict[str, float] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

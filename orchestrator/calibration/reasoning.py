@@ -99,7 +99,10 @@ def liars(r: Random) -> Made:
     """Knights tell the truth, knaves lie; drawn again until exactly one assignment fits."""
     names = _NAMES[:4]
     for _ in range(1000):
-        said = [(name, *r.sample([n for n in names if n != name], 2), r.random() < 0.5) for name in names]
+        said = []
+        for name in names:
+            a, b = r.sample([other for other in names if other != name], 2)
+            said.append((name, a, b, r.random() < 0.5))
         fitting = [truth for truth in itertools.product([True, False], repeat=4) if _fits(truth, names, said)]
         if len(fitting) == 1:
             break
