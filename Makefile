@@ -33,8 +33,9 @@ format: ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: ## measure the server's own overhead against a floor
+bench: ## measure the server's own overhead against a floor, and simulate the committee
 	@scripts/setup.sh --dev
+	$(BIN)/python -m benchmarks.committee simulate
 	$(BIN)/python -m benchmarks.chat_overhead
 
 clients: ## point real coding agents and client libraries at a server (installs them under .clients)

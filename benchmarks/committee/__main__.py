@@ -10,7 +10,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.committee", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     simulated = commands.add_parser("simulate", help="simulated members through the real committee")
-    simulated.add_argument("--items", type=int, default=100_000, help="questions in all scenarios together, about")
+    simulated.add_argument("--items", type=int, default=120_000, help="questions in all scenarios together, about")
     simulated.add_argument("--json", type=Path, help="write all figures there")
     replayed = commands.add_parser("replay", help="evaluate recorded answers (JSONL) without asking a model")
     replayed.add_argument("file", type=Path)

@@ -301,12 +301,12 @@ _GPTOSS_SPEED = {"prefill": 3000.0, "decode": 120.0}
 
 def scenarios(items: int) -> list[Scenario]:
     """Pairs of members at several qualities of judging, then bias, debate, faults and larger committees."""
-    share = max(50, items // 25)
+    share = max(50, items // 30)
     found = []
     for label, (a, b, phi) in PAIRS.items():
         enough = min(0.97, Pair.correlated(a, b, phi).break_even + HIT_RATE_MARGIN)
         for judge in dict.fromkeys((round(enough, 3), 0.90)):
-            found.append(_pair(f"{label} j={judge:g}", a, b, phi, share, judge=judge))
+            found.append(_pair(f"{label} j={judge:g}", a, b, phi, 3 * share // 2, judge=judge))
     a, b, phi = PAIRS[".80/.75 φ=.20"]
     plain = _pair("no bias", a, b, phi, 2 * share, judge=0.75, seed="bias")
     lost = _pair("30 % of votes lost", a, b, phi, 2 * share, judge=0.75, abstains=0.3, seed="bias")

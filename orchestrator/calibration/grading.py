@@ -21,6 +21,8 @@ from tools.registry import ToolRegistry
 
 NO_CALL = "no call"
 _LABEL_CHARS = 120
+# Free text, and what is derived from it.
+_WORDING = frozenset({"synopsis", "subject", "title", "prompt", "style", "negative_prompt", "seed"})
 _DECORATION = re.compile(r"\\boxed\{([^{}]*)\}|\*+|`+|\$+")
 
 
@@ -103,16 +105,12 @@ def _short(key: str) -> str:
 def _plan_label(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """The calls without their free text: two plans that differ only in wording are the same plan."""
     plain = sorted(
-        json.dumps([name, {k: v for k, v in args.items() if not _is_prose(v)}], sort_keys=True, default=str)
+        json.dumps([name, {k: v for k, v in args.items() if k not in _WORDING}], sort_keys=True, default=str)
         for name, args in calls
     )
     text = "|".join(plain)
     names = ",".join(name for name, _ in calls)
     return f"{names}#{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def _is_prose(value: object) -> bool:
-    return isinstance(value, str) and " " in value.strip()
 
 
 def _same_calls(gold: Sequence[Mapping[str, Any]], calls: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:

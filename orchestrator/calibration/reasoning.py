@@ -142,7 +142,7 @@ def letters(r: Random) -> Made:
 
 
 def work(r: Random) -> Made:
-    a, b = r.sample([6, 8, 9, 10, 12, 15, 18, 20, 24, 30], 2)
+    a, b = r.sample(range(5, 60), 2)
     together = Fraction(60) / (Fraction(1, a) + Fraction(1, b))
     seconds = round(together * 60)
     return (
