@@ -18,14 +18,13 @@ from orchestrator.calibration.grading import Grader
 from orchestrator.calibration.questions import questions
 from orchestrator.errors import ConfigurationError
 from orchestrator.services import (
-    PLANNERS,
     calibration_path,
     close_members,
     deliberation_config,
     open_members,
     open_tools,
 )
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, planner
 
 
 def calibrate(
@@ -64,11 +63,11 @@ async def _ask(
     try:
         stand_ins = await _check(members, allow_stand_ins)
         tools = open_tools(settings)
-        planner = PLANNERS[settings.committee.planner_model]
-        header = Header({m.name: m.model for m in members}, planner, prompts.VERSION, stand_ins)
+        lead = planner(settings.committee)
+        header = Header({m.name: m.model for m in members}, lead, prompts.VERSION, stand_ins)
         examination = Examination(
             members,
-            planner=planner,
+            planner=lead,
             config=deliberation_config(settings.committee),
             grader=Grader(tools),
             tools=tools.specs(),
