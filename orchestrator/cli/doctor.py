@@ -83,7 +83,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         *(_member(health) for health in members),
         *_unused(ollamas, members, running=seen is not None),
         _page(),
-        *beside,
+        *filter(None, beside),
         Finding("pictures and films", "embedded", "procedural preview renderer (fidelity: preview)"),
     ]
 
@@ -148,11 +148,11 @@ async def _embeddings(settings: Settings) -> Finding:
         await embedder.aclose()
 
 
-async def _completion(settings: Settings) -> Finding:
+async def _completion(settings: Settings) -> Finding | None:
     part = "completion while typing"
     infill = open_infill(settings)
     if infill is None:
-        return Finding(part, "embedded", "none: requests with a suffix are refused at once (FIM_MODEL_ID)")
+        return None  # nothing stands in for it
     try:
         async with (
             asyncio.timeout(_MODEL_TIMEOUT_S),
