@@ -12,12 +12,12 @@ import logging
 import math
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from committee.backends.wire import (
+    Lines,
     ModelServer,
     Token,
     error_from,
@@ -45,7 +45,6 @@ from committee.schema import (
 log = logging.getLogger(__name__)
 
 _CHECK_TIMEOUT_S = 1.0
-_THINKING_ROOM = 256
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)\b", re.IGNORECASE)
 
 
@@ -115,17 +114,22 @@ class OllamaMember:
             await self._fit(timeout_s=_CHECK_TIMEOUT_S)  # a server that hangs must not cost the request its time
         self._in_flight += 1
         try:
+            lines = await self._ask(request)
             try:
-                async with aclosing(self._stream(request)) as deltas:
-                    async for delta in deltas:
+                answer = _Answer(self.model, self._window)
+                now = asyncio.get_running_loop().time
+                while read := await lines.read():
+                    self._heard = now()
+                    delta, done = answer.read(read)
+                    if delta is not None:
                         yield delta
-                return
-            except ModelMissing:
-                # Nothing was said yet: a missing model is the server's first word. Perhaps another tag is there.
-                await self.resolve()
-            async with aclosing(self._stream(request)) as deltas:
-                async for delta in deltas:
-                    yield delta
+                    if done is not None:
+                        await self._ended(lines)
+                        yield Delta(done=done)
+                        return
+            finally:
+                lines.close()
+            raise StreamCut("The answer ended without being finished.")
         finally:
             self._in_flight -= 1
 
@@ -189,32 +193,31 @@ class OllamaMember:
 
     # -- one request ------------------------------------------------------------------------------------------------
 
-    async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        answer = _Answer(self.model, self._window)
-        now = asyncio.get_running_loop().time
-        source = self._server.lines(
+    async def _ask(self, request: ChatRequest) -> Lines:
+        try:
+            return await self._post(request)
+        except ModelMissing:
+            # A missing model is the server's first word. Perhaps another tag is there.
+            await self.resolve()
+            return await self._post(request)
+
+    async def _post(self, request: ChatRequest) -> Lines:
+        return await self._server.ask(
             "/api/chat",
             self._body(request),
             request,
             patience_s=self._config.cold_load_s,
             still_busy=lambda: self._still_busy(request.first_byte_s),
         )
-        async with aclosing(source) as reads:
-            async for lines in reads:
-                self._heard = now()
-                delta, done = answer.read(lines)
-                if delta is not None:
-                    yield delta
-                if done is not None:
-                    await _drain(reads)
-                    if not self._checked:
-                        await self._check_load()
-                    yield Delta(done=done)
-                    return
-        raise StreamCut("The answer ended without being finished.")
+
+    async def _ended(self, lines: Lines) -> None:
+        await lines.drain()
+        lines.close()
+        if not self._checked:
+            await self._check_load()
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
-        options: dict[str, Any] = {"num_ctx": self._num_ctx, **sampling(request, max_tokens="num_predict")}
+        options = {"num_ctx": self._num_ctx, **sampling(request, max_tokens="num_predict")}
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [_message(message, self._sees) for message in request.messages],
@@ -227,10 +230,6 @@ class OllamaMember:
         }
         if (think := self._think(request.think)) is not None:
             body["think"] = think
-        hidden = request.context.stage not in ("speak", "solo")  # what the client asked for is the client's to bound
-        if hidden and think == "low" and request.max_tokens is not None:
-            # It thinks even when it need not; without room for that a short answer ends before it begins.
-            options["num_predict"] = request.max_tokens + _THINKING_ROOM
         if request.response_schema is not None:
             body["format"] = request.response_schema
         elif request.tools:
@@ -494,16 +493,6 @@ class _Answer:
         reason: FinishReason = "length" if line.done_reason == "length" else "tool_calls" if self._called else "stop"
         # With a schema and thinking the server runs twice and reports the second run only, so what we saw counts too.
         return Done(reason, line.prompt_eval_count, max(line.eval_count, thinking + words + self._words), thinking)
-
-
-async def _drain(reads: AsyncGenerator[list[bytes], None]) -> None:
-    """Read the end of the body, which follows at once, so that the connection can be used again."""
-    try:
-        async with asyncio.timeout(0.1):
-            async for _ in reads:
-                pass
-    except (TimeoutError, MemberError):
-        pass
 
 
 def _tool_calls(calls: Sequence[_Call]) -> tuple[ToolCall, ...]:

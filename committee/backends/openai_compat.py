@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 
 from committee.backends.ollama import family
 from committee.backends.wire import (
+    Lines,
     ModelServer,
     Token,
     error_from,
@@ -125,18 +125,20 @@ class OpenAIMember:
         return self._config.parallel or _PARALLEL
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        while True:
-            body = self._body(request)
-            try:
-                async with aclosing(self._stream(body, request)) as deltas:
-                    async for delta in deltas:
-                        yield delta
-                return
-            except RequestRejected as error:
-                # A refusal is the server's first word, so nothing has been said yet.
-                if not self._give_in(body, str(error)):
-                    raise
-                log.info("a server refused a request; sending less", extra={"member": self.name, "cause": str(error)})
+        lines = await self._ask(request)
+        try:
+            answer = _Answer()
+            while read := await lines.read():
+                for raw in read:
+                    answer.read(raw)
+                if (delta := answer.take()) is not None:
+                    yield delta
+        finally:
+            lines.close()
+        done, calls = answer.finish()
+        if calls:
+            yield Delta(tool_calls=calls)
+        yield Delta(done=done)
 
     async def resolve(self) -> None:
         """Find the model to use: the configured one, one of its family, or the only one there is.
@@ -173,21 +175,17 @@ class OpenAIMember:
 
     # -- one request ------------------------------------------------------------------------------------------------
 
-    async def _stream(self, body: Mapping[str, Any], request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        answer = _Answer()
-        source = self._server.lines(
-            "/chat/completions", body, request, patience_s=self._config.cold_load_s, still_busy=_never
-        )
-        async with aclosing(source) as reads:
-            async for lines in reads:
-                for raw in lines:
-                    answer.read(raw)
-                if (delta := answer.take()) is not None:
-                    yield delta
-        done, calls = answer.finish()
-        if calls:
-            yield Delta(tool_calls=calls)
-        yield Delta(done=done)
+    async def _ask(self, request: ChatRequest) -> Lines:
+        while True:
+            body = self._body(request)
+            try:
+                return await self._server.ask(
+                    "/chat/completions", body, request, patience_s=self._config.cold_load_s, still_busy=_never
+                )
+            except RequestRejected as error:
+                if not self._give_in(body, str(error)):
+                    raise
+                log.info("a server refused a request; sending less", extra={"member": self.name, "cause": str(error)})
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""HTTP towards a model server: one pool, every wait bounded, aiohttp's errors translated.
+"""What is asked of a model server, and its answer read line by line, every wait bounded.
 
 Three waits are told apart: for the first byte (a server that is loading a model may take longer, if it says so),
-between two reads, and in total. Per read that costs one assignment: a single timer looks at the deadline when it fires.
+between two reads, and in total.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-import aiohttp
 import msgspec
 
+from committee.backends.http import ClosedUnasked, Connection, Connections
 from committee.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -21,10 +21,8 @@ from committee.errors import (
     MemberError,
     MemberFailed,
     MemberTimeout,
-    MemberUnreachable,
     ModelMissing,
     RequestRejected,
-    StreamCut,
 )
 from committee.prompts import wire_name
 from committee.schema import ChatRequest, TokenLogprob, ToolSpec
@@ -40,13 +38,11 @@ StillBusy = Callable[[], Awaitable[bool]]
 
 
 class ModelServer:
-    """One model server's address and connections. Opens its session at the first request, in the running loop."""
+    """One model server's address and connections, which are opened when they are needed, in the running loop."""
 
     def __init__(self, base_url: str, *, headers: Mapping[str, str] | None = None, connect_s: float = 2.0) -> None:
         self.base_url = base_url.rstrip("/")
-        self._headers = {"Accept-Encoding": "identity", **(headers or {})}
-        self._connect_s = connect_s
-        self._session: aiohttp.ClientSession | None = None
+        self.connections = Connections(self.base_url, headers=headers or {}, connect_s=connect_s)
 
     async def get(self, path: str, *, timeout_s: float = 3.0) -> Any:
         """GET a JSON document. Raises MemberError."""
@@ -56,203 +52,175 @@ class ModelServer:
         """POST a JSON document, read a JSON document. Raises MemberError."""
         return await self._document("POST", path, msgspec.json.encode(body), timeout_s)
 
-    async def lines(
+    async def ask(
         self, path: str, body: Mapping[str, Any], request: ChatRequest, *, patience_s: float, still_busy: StillBusy
-    ) -> AsyncGenerator[list[bytes], None]:
-        """POST `body` and yield the answer's lines, all that one read brought at a time; a last line without an end
-        of line is yielded too.
+    ) -> Lines:
+        """POST `body`; the answer, of which the first piece has come. It has to be closed.
 
         patience_s: how long the first byte may take while `still_busy` gives a reason. Raises MemberError.
-        Closing the generator closes the connection at once, which stops the server's work.
         """
         started = asyncio.get_running_loop().time()
 
-        async def patient(waiting: Awaitable[T]) -> T:
-            return await _patient(waiting, started, request.first_byte_s, patience_s, still_busy)
+        async def patient(wait: Callable[[float], Awaitable[T]]) -> T:
+            return await _patient(wait, started, request.first_byte_s, patience_s, still_busy)
 
-        response = await patient(self._open(path, msgspec.json.encode(body)))
+        connection = await self.connections.ask("POST", path, data := msgspec.json.encode(body))
         try:
-            if response.status != 200:
-                raise await _status_error(response)
-            content = response.content
-            first = await patient(_read(content))
-            guard = _Guard(content, request)
             try:
-                async for lines in _split(content, first, guard):
-                    yield lines
-            finally:
-                guard.stop()
+                status = await patient(connection.head)
+            except ClosedUnasked:
+                connection = await self.connections.ask("POST", path, data, fresh=True)
+                status = await patient(connection.head)
+            if status != 200:
+                raise await _status_error(connection)
+            return Lines(connection, await patient(connection.read), request)
+        except BaseException:
+            connection.release()
+            raise
+
+    async def lines(
+        self, path: str, body: Mapping[str, Any], request: ChatRequest, *, patience_s: float, still_busy: StillBusy
+    ) -> AsyncGenerator[list[bytes], None]:
+        """As `ask`, with the answer read by iterating; closing the generator closes the connection at once."""
+        answer = await self.ask(path, body, request, patience_s=patience_s, still_busy=still_busy)
+        try:
+            while read := await answer.read():
+                yield read
         finally:
-            # Closes the connection unless the body was read to its end.
-            response.release()
+            answer.close()
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    def _pool(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ttl_dns_cache=300),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s, connect=None, sock_read=None),
-                headers=self._headers,
-                auto_decompress=False,
-                read_bufsize=65536,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
-
-    async def _open(self, path: str, data: bytes) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": "application/json"}
-        for attempt in (1, 2):
-            try:
-                return await self._pool().post(self.base_url + path, data=data, headers=headers, allow_redirects=False)
-            except aiohttp.ServerDisconnectedError as error:
-                # An idle connection may have been closed just as we took it from the pool: a second one tells.
-                if attempt == 2:
-                    raise StreamCut("The server closed the connection without an answer.") from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise self._unreachable(error) from error
-        raise AssertionError("unreachable")
+        self.connections.close()
 
     async def _document(self, method: str, path: str, data: bytes | None, timeout_s: float) -> Any:
-        headers = {"Content-Type": "application/json"} if data is not None else None
+        deadline = asyncio.get_running_loop().time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                async with self._pool().request(
-                    method, self.base_url + path, data=data, headers=headers, allow_redirects=False
-                ) as response:
-                    if response.status != 200:
-                        raise await _status_error(response)
-                    return msgspec.json.decode(await _whole(response, _MAX_JSON_BYTES))
+            try:
+                body = await self._whole(method, path, data, deadline)
+            except ClosedUnasked:
+                body = await self._whole(method, path, data, deadline, fresh=True)
+            return msgspec.json.decode(body)
         except TimeoutError as error:
             raise MemberTimeout(f"{self.base_url} did not answer within {timeout_s:g} s.") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{self.base_url}{path} did not answer with JSON.") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> MemberError:
-        return MemberUnreachable(f"{self.base_url} cannot be reached ({type(error).__name__}).")
+    async def _whole(
+        self, method: str, path: str, data: bytes | None, deadline: float, *, fresh: bool = False
+    ) -> bytes:
+        async with asyncio.timeout_at(deadline):
+            connection = await self.connections.ask(method, path, data, fresh=fresh)
+        try:
+            if await connection.head(deadline) != 200:
+                raise await _status_error(connection)
+            return await _whole(connection, _MAX_JSON_BYTES, deadline)
+        finally:
+            connection.release()
 
 
-class _Guard:
-    """Wakes a pending read with MemberTimeout when its deadline has passed.
+class Lines:
+    """The answer to one request, line by line, from its first byte on."""
 
-    `heard` moves the deadline; the timer is only re-armed when it fires too early, so hearing costs no timer.
-    """
+    def __init__(self, connection: Connection, first: bytes, request: ChatRequest) -> None:
+        self._connection = connection
+        self._first: bytes | None = first
+        self._request = request
+        self._now = asyncio.get_running_loop().time
+        self._end = self._now() + request.total_s
+        self._rest = b""
+        self._total = 0
+        self._closed = False
 
-    def __init__(self, content: aiohttp.StreamReader, request: ChatRequest) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._content = content
-        self._idle_s = request.idle_s
-        self._end = self._loop.time() + request.total_s
-        self._total_s = request.total_s
-        self._deadline = min(self._end, self._loop.time() + request.idle_s)
-        self._timer = self._loop.call_at(self._deadline, self._fire)
+    async def read(self) -> list[bytes]:
+        """The lines that have come, at least one; a last line without an end of line is one, too. Empty at the end.
 
-    def heard(self) -> None:
-        now = self._loop.time()
-        if now >= self._end:
-            raise self._late(now)
-        self._deadline = min(self._end, now + self._idle_s)
+        Raises MemberTimeout, StreamCut or AnswerTooLarge.
+        """
+        while chunk := await self._chunk():
+            self._total += len(chunk)
+            if self._total > MAX_ANSWER_BYTES:
+                raise AnswerTooLarge(f"The answer has more than {MAX_ANSWER_BYTES >> 20} MiB.")
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            if len(self._rest) > MAX_LINE_BYTES or len(chunk) > MAX_LINE_BYTES < max(map(len, lines), default=0):
+                raise AnswerTooLarge(f"A line of the answer has more than {MAX_LINE_BYTES >> 10} KiB.")
+            if lines:
+                return lines
+        rest, self._rest = self._rest, b""
+        return [rest] if rest.strip() else []
 
-    def stop(self) -> None:
-        self._timer.cancel()
+    async def drain(self, seconds: float = 0.1) -> None:
+        """Read the end of the body, which follows at once, so that the connection can be used again."""
+        deadline = self._now() + seconds
+        try:
+            while not self._connection.complete and await self._connection.read(deadline):
+                pass
+        except (TimeoutError, MemberError):
+            pass
 
-    def _fire(self) -> None:
-        now = self._loop.time()
-        if now < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._fire)
-        else:
-            self._content.set_exception(self._late(now))
+    def close(self) -> None:
+        """Leave the connection to others; unless the answer is complete, close it, which stops the server's work."""
+        if not self._closed:  # somebody else may have the connection by now
+            self._closed = True
+            self._connection.release()
 
-    def _late(self, now: float) -> MemberTimeout:
-        if now >= self._end:
-            return MemberTimeout(f"The answer was not complete after {self._total_s:g} s.")
-        return MemberTimeout(f"Nothing came for {self._idle_s:g} s.")
+    async def _chunk(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        try:
+            chunk = await self._connection.read(min(self._end, self._now() + self._request.idle_s))
+        except TimeoutError:
+            if self._now() < self._end:
+                raise MemberTimeout(f"Nothing came for {self._request.idle_s:g} s.") from None
+            raise self._late() from None
+        if self._now() >= self._end:
+            raise self._late()
+        return chunk
+
+    def _late(self) -> MemberTimeout:
+        return MemberTimeout(f"The answer was not complete after {self._request.total_s:g} s.")
 
 
 async def _patient(
-    waiting: Awaitable[T], started: float, first_byte_s: float, patience_s: float, still_busy: StillBusy
+    wait: Callable[[float], Awaitable[T]], started: float, first_byte_s: float, patience_s: float, still_busy: StillBusy
 ) -> T:
-    """Await the first sign of an answer; when it is late, go on only while the server has a reason."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(waiting)
+    """Wait for the first sign of an answer; when it is late, go on only while the server has a reason.
+
+    wait: waits until a deadline, and may be called again after a TimeoutError.
+    """
+    now = asyncio.get_running_loop().time
     limit = started + max(patience_s, first_byte_s)
+    until = started + first_byte_s if now() < started + first_byte_s else now() + first_byte_s
     was_busy = False
-    try:
-        while True:
-            now = loop.time()
-            slice_s = max(0.0, started + first_byte_s - now) if now < started + first_byte_s else first_byte_s
-            done, _ = await asyncio.wait({task}, timeout=min(slice_s, max(0.0, limit - now)))
-            if done:
-                return task.result()
-            if loop.time() >= limit:
-                raise MemberTimeout(f"No answer within {patience_s:g} s, loading the model included.")
-            busy = await still_busy()
-            # A model that has just been loaded still has to read the prompt: one more slice.
-            if not (busy or was_busy):
-                raise MemberTimeout(f"No answer within {first_byte_s:g} s.")
-            was_busy = busy
-    except BaseException:
-        # Whatever the task may still bring is nobody's now; an open response would keep the server working.
-        task.add_done_callback(_discard)
-        task.cancel()
-        raise
+    while True:
+        try:
+            return await wait(min(until, limit))
+        except TimeoutError:
+            if now() >= limit:
+                raise MemberTimeout(f"No answer within {patience_s:g} s, loading the model included.") from None
+        busy = await still_busy()
+        # A model that has just been loaded still has to read the prompt: one more slice.
+        if not (busy or was_busy):
+            raise MemberTimeout(f"No answer within {first_byte_s:g} s.")
+        was_busy = busy
+        until = now() + first_byte_s
 
 
-def _discard(task: asyncio.Future[Any]) -> None:
-    if (
-        not task.cancelled()
-        and task.exception() is None
-        and isinstance(result := task.result(), aiohttp.ClientResponse)
-    ):
-        result.close()
-
-
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    try:
-        return await content.readany()
-    except (aiohttp.ClientError, OSError) as error:
-        raise StreamCut("The connection broke in the middle of the answer.") from error
-
-
-async def _split(content: aiohttp.StreamReader, chunk: bytes, guard: _Guard) -> AsyncGenerator[list[bytes], None]:
-    rest = b""
-    total = 0
-    while chunk:
-        total += len(chunk)
-        if total > MAX_ANSWER_BYTES:
-            raise AnswerTooLarge(f"The answer has more than {MAX_ANSWER_BYTES >> 20} MiB.")
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
-            raise AnswerTooLarge(f"A line of the answer has more than {MAX_LINE_BYTES >> 10} KiB.")
-        if lines:
-            yield lines
-        chunk = await _read(content)
-        guard.heard()
-    if rest.strip():
-        yield [rest]
-
-
-async def _whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _whole(connection: Connection, limit: int, deadline: float) -> bytes:
     body = bytearray()
-    while chunk := await response.content.readany():
+    while chunk := await connection.read(deadline):
         body += chunk
         if len(body) > limit:
             raise AnswerTooLarge(f"The document has more than {limit >> 10} KiB.")
     return bytes(body)
 
 
-async def _status_error(response: aiohttp.ClientResponse) -> MemberError:
+async def _status_error(connection: Connection) -> MemberError:
     try:
-        async with asyncio.timeout(5):
-            body = await _whole(response, _MAX_ERROR_BYTES)
-    except (TimeoutError, aiohttp.ClientError, OSError, AnswerTooLarge):
+        body = await _whole(connection, _MAX_ERROR_BYTES, asyncio.get_running_loop().time() + 5)
+    except (TimeoutError, MemberError):
         body = b""
-    return error_from(response.status, _error_text(body))
+    return error_from(connection.status, _error_text(body))
 
 
 def _error_text(body: bytes) -> str:

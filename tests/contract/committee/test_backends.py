@@ -312,10 +312,8 @@ class TestOllama:
         backend = member(ollama, "qwen3", "qwen3:32b")
         for _ in range(5):
             await collect(backend, request())
-        session = backend._server._session
-        assert session is not None
-        assert session.connector is not None
-        assert sum(len(idle) for idle in session.connector._conns.values()) == 1  # type: ignore[attr-defined]
+        connections = backend._server.connections
+        assert (connections.in_use, connections.idle) == (0, 1)
         await backend.aclose()
 
 

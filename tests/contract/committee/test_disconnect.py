@@ -19,8 +19,7 @@ async def consume(events: AsyncGenerator[Event, None], seen: asyncio.Queue[Event
 
 def connections(table: Table) -> int:
     """Connections that our side still uses."""
-    sessions = [member._server._session for member in table.committee.members]  # type: ignore[attr-defined]
-    return sum(len(session.connector._acquired) for session in sessions if session is not None)
+    return sum(member._server.connections.in_use for member in table.committee.members)  # type: ignore[attr-defined]
 
 
 async def one_loop_turn() -> None:
