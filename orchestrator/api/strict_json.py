@@ -26,6 +26,7 @@ MAX_ITEMS = 10_000
 MAX_VALUES = 300_000
 
 _WINDOW = 64 * 1024
+_SMALL = 64 * 1024
 _STRINGS_PER_STEP = 2_000
 _LONGEST_ESCAPE = 6
 _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89abABcdefCDEF][0-9a-fA-F]{2})")
@@ -37,6 +38,12 @@ _OPEN_OBJECT, _OPEN_ARRAY, _COMMA, _BACKSLASH = b"{[,\\"
 
 async def check_json(body: bytes) -> None:
     """Raise BadRequest (code `invalid_json`) unless `body` is JSON that everything behind this door can take."""
+    if not is_plain(body):
+        await look_closely(body)
+
+
+async def look_closely(body: bytes) -> None:
+    """As `check_json`, without the glance that is enough for most bodies."""
     for check in (_check_text(body), _check_structure(body)):
         for _ in check:
             await asyncio.sleep(0)
@@ -48,6 +55,41 @@ async def check_json(body: bytes) -> None:
 
 def _refused(message: str) -> BadRequest:
     return BadRequest(message, code="invalid_json")
+
+
+def is_plain(body: bytes) -> bool:
+    """Whether a small body can be seen at a glance to keep all the rules; when in doubt, it is looked at closely.
+
+    Nearly all bodies are small and plain, and the standard decoder is many times faster than the careful checks.
+    """
+    brackets = body.count(b"{") + body.count(b"[")
+    if len(body) > _SMALL or brackets > MAX_DEPTH or body.count(b",") >= MAX_ITEMS or b"\\u" in body:
+        return False
+    try:
+        _decode_strictly(body.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError
+
+
+def _finite(number: str) -> None:
+    if len(number) >= 300 or math.isinf(float(number)):
+        raise ValueError
+
+
+def _refuse(_: str) -> None:
+    raise ValueError
+
+
+# It keeps nothing of what it reads: only that it could be read counts.
+_decode_strictly = json.JSONDecoder(
+    object_pairs_hook=_without_doubles, parse_float=_finite, parse_int=_finite, parse_constant=_refuse
+).decode
 
 
 def _check_text(body: bytes) -> Iterator[None]:
