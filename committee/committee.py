@@ -57,8 +57,10 @@ class Committee:
         Raises CommitteeUnavailable (or CommitteeBusy, ContextLengthExceeded) or ToolChoiceUnsatisfied before the first
         content and MemberStreamBroken after it; ValueError for an unknown mode.
         """
-        table = self._gate.table({member.name: member.model for member in self.members})
-        return Deliberation(self._seats, self.planner, self.config, turn, replace(self._equipment, table=table)).run()
+        table = self._gate.table({seat.name: seat.backend.model for seat in self._seats})
+        if table is not self._equipment.table:
+            self._equipment = replace(self._equipment, table=table)
+        return Deliberation(self._seats, self.planner, self.config, turn, self._equipment).run()
 
     async def health(self) -> list[MemberHealth]:
         """How every member is, asked in parallel."""

@@ -8,6 +8,7 @@ allows no dot; both are accepted everywhere.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import logging
@@ -29,6 +30,12 @@ FILM1_TOOLS = frozenset(
     {"film_create", "film_add_character", "film_add_scene", "film_compile", "film_status", "make_movie"}
 )
 FILM1_REASON = "film1_disabled"
+
+
+@functools.cache
+def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
+    """Made once per kind of arguments: every turn asks for all of them."""
+    return arguments.model_json_schema()
 
 
 class JobView(Protocol):

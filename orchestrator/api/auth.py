@@ -7,6 +7,7 @@ shows itself at once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -78,13 +79,21 @@ _POLICIES = (
     _Policy.of(r"/debug", "admin"),
 )
 _READ_METHODS = frozenset({"GET", "HEAD"})
+_LONGEST_KEPT = 200
 
 
 def required_scope(method: str, path: str) -> str | None:
     """PUBLIC, ANY_KEY or a scope; None when the path is not in the table."""
+    # Nobody may fill the memory with long paths.
+    return (_looked_up if len(path) <= _LONGEST_KEPT else _looked_up.__wrapped__)(method in _READ_METHODS, path)
+
+
+@functools.lru_cache(maxsize=512)
+def _looked_up(reads: bool, path: str) -> str | None:
+    path = local_path(path)
     for policy in _POLICIES:
-        if policy.path.fullmatch(local_path(path)):
-            return policy.read if method in _READ_METHODS else policy.write
+        if policy.path.fullmatch(path):
+            return policy.read if reads else policy.write
     return None
 
 

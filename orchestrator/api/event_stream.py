@@ -108,20 +108,27 @@ class EventStream:
 
 async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
     """Run `work`; when the client goes away first, cancel it within one turn of the loop. True when it finished."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    working = asyncio.current_task()
+    assert working is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        working.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+        await work
+    except asyncio.CancelledError:
+        if not gone or working.uncancel():  # somebody else wants us to stop
+            raise
+    else:
+        if gone:
+            working.uncancel()
             return False
-        working.result()
-        return not gone.done()
     finally:
-        for task in (working, gone):
-            task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        watching.cancel()
+    return not gone

@@ -59,7 +59,6 @@ class Api:
     turns: Turns
     system: System
     speech: SpeechRoute
-    direct: frozenset[str]  # paths that do not stand in `routes`; each is also served below `/v1`
 
     async def aclose(self) -> None:
         """Let started effects finish, stop background checks and child processes; before the database is closed."""
@@ -152,7 +151,7 @@ def create_api(
         base_url=server.base_url,
         public_base_url=server.public_base_url,
     )
-    return Api(app, routes, turns, system, speech, frozenset(direct))
+    return Api(app, routes, turns, system, speech)
 
 
 def _beside(embedder: Embedder, infill: Infill | None) -> list[ListedModel]:

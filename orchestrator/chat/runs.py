@@ -9,8 +9,8 @@ retrying. Such a client shares even a run that still goes on; equal requests tha
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Run:
     opening: the run is being noted, or was noted, where a restart does not lose it.
     """
 
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
     effects: list[Effect] = field(default_factory=list)
     opening: asyncio.Task[None] | None = None
 

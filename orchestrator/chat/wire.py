@@ -6,7 +6,6 @@ everything unusual goes through msgspec. No named SSE events: they break the off
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import secrets
 import time
@@ -224,9 +223,18 @@ def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) 
         "speaker": finished.speaker,
         "model": finished.model,
         **_account(finished.account),
-        "usage": {name: dataclasses.asdict(usage) for name, usage in finished.usage.items()},
+        "usage": {name: _spent(usage) for name, usage in finished.usage.items()},
         "causes": finished.causes,
         "tool_results": list(tool_results),
+    }
+
+
+def _spent(usage: MemberUsage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "hidden_tokens": usage.hidden_tokens,
+        "calls": usage.calls,
     }
 
 
