@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from committee import Committee
 from orchestrator.app import create_app
@@ -74,18 +75,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with _database(settings) as dsn, open_services(settings, dsn) as services:
         await services.artifacts.remove_stale()
         api = create_app(services)
-        config = uvicorn.Config(
-            api.app,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=75,
-        )
-        server = _Server(config)
-        # What was imported and built so far lives as long as the process: the collector need not look at it again.
-        gc.freeze()
+        server = _Server(http_config(api.app))
+        settle_memory()
         async with _child_worker(), _warming(services.committee):
             print(f"Committee server on {settings.server.base_url}", flush=True)  # noqa: T201
             served = asyncio.create_task(server.serve(sockets=[listener]))
@@ -93,6 +84,27 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             server.should_exit = True
             await served
         await api.aclose()
+
+
+def http_config(app: ASGIApp) -> uvicorn.Config:
+    """How the API is served; the caller gives the listening sockets."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        server_header=False,
+        backlog=2048,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
+    )
+
+
+def settle_memory() -> None:
+    """Spare the collector what was imported and built so far: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _work(settings: Settings, *, alone: bool) -> None:
