@@ -134,6 +134,7 @@ function agreementWords({ agreement, speaker }: Outcome): string {
   const known: Record<string, string> = {
     agreed: "all agreed",
     compatible: "views fit together",
+    decided: "opinions differed; it was settled",
     split: "opinions differed",
     single: "one member only",
     solo: speaker ? `${speaker} alone` : "one member alone",

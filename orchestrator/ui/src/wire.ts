@@ -18,7 +18,7 @@ export interface Step {
 
 /** How the members stood at the end of a turn. */
 export interface Outcome {
-  /** "agreed", "compatible", "split", "single" or "solo". */
+  /** "agreed", "compatible", "decided", "split", "single" or "solo". */
   readonly agreement: string;
   readonly degraded: boolean;
   readonly speaker: string;
