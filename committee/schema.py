@@ -352,8 +352,8 @@ class Account:
     """How the answer came about: who agreed, who dissented, what decided, who spoke and why.
 
     mode: "auto", "deep" or "solo". route: why one member answered alone, empty for a committee. decided_by:
-    "agreement", "evidence", "cross-check", "verdicts", "third sample", "planner" or "" when there was nothing to
-    decide. dissent: what each member held that the decision does not, in a few words. held: calls that wait for the
+    "agreement", "evidence", "cross-check", "verdicts", "third sample", "planner", "policy" or "" when there was nothing
+    to decide. dissent: what each member held that the decision does not, in a few words. held: calls that wait for the
     user's confirmation.
     """
 

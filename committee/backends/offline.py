@@ -80,8 +80,8 @@ class OfflineMember:
             yield Delta(tool_calls=calls)
             yield Delta(done=Done("tool_calls", _tokens(text), 1))
             return
-        if request.context.stage == "probe":
-            reply = json.dumps(_plan(text, calls), ensure_ascii=False)
+        if request.context.stage in ("probe", "replan"):
+            reply = json.dumps(_plan(text, calls, done=bool(request.context.outcomes)), ensure_ascii=False)
         elif request.response_schema is not None:
             reply = json.dumps(_fill(request.response_schema, request.response_schema), ensure_ascii=False)
         else:
@@ -151,9 +151,11 @@ def _call(tool: ToolSpec | None, fields: Sequence[str], value: str) -> tuple[Too
     return (ToolCall("call_offline", tool.name, {field: value}),)
 
 
-def _plan(text: str, calls: Sequence[ToolCall]) -> dict[str, Any]:
-    """The same JSON that a model answers in a probe."""
-    if calls:
+def _plan(text: str, calls: Sequence[ToolCall], *, done: bool = False) -> dict[str, Any]:
+    """The same JSON that a model answers in a probe; `done` when tools have run already."""
+    if done:
+        work = "Rule-based stand-in: the results are in."
+    elif calls:
         work = f"Rule-based stand-in: the request fits {wire_name(calls[0].name)}."
     else:
         work = "Rule-based stand-in: no rule fits, so I explain what I am."
