@@ -14,7 +14,7 @@ import asyncio
 import functools
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -157,6 +157,7 @@ class Deliberation:
         self.tainted = any(message.tainted for message in turn.messages)
         self.outcomes: tuple[ToolOutcome, ...] = ()
         self.held: dict[str, ToolCall] = {}
+        self.told_held: set[str] = set()
         self.notes: list[str] = []
         self.ran: set[str] = set()
         self.forced = False
@@ -458,6 +459,18 @@ class Deliberation:
         self.notes.append(prompts.NOTE_TAINTED.format(tool=one.tool.name))
         return True
 
+    def _all_held(self, decision: Decision) -> tuple[ToolCall, ...]:
+        """What waits for the user: calls that not every member wants, and those that others' words may have caused."""
+        disputed = plans.numbered(decision.held, stage_seed(self.turn.seed, "held", "")) if decision.held else ()
+        return (*disputed, *self.held.values())
+
+    def _newly_held(self, decision: Decision) -> Iterator[StageEvent]:
+        """Tell of held calls before the speaker begins, so that an answer that breaks off does not lose them."""
+        fresh = tuple(call for call in self._all_held(decision) if call.id not in self.told_held)
+        self.told_held |= {call.id for call in fresh}
+        if fresh:
+            yield StageEvent("act", None, "held", ", ".join(prompts.wire_name(call.name) for call in fresh), fresh)
+
     async def _act(self, batch: _Batch) -> AsyncGenerator[Event, None]:
         """Run the waves one after the other; what depends on a call that failed is not run."""
         assert self.turn.act is not None or not batch.waves
@@ -542,6 +555,8 @@ class Deliberation:
         async with aclosing(self._force(found=decision, said=None)) as events:
             async for event in events:
                 yield event
+        for waiting in self._newly_held(decision):
+            yield waiting
         voice = _Voice()
         for index in range(self.turn.n):
             if index == 0 or voice.seat is not None:
@@ -756,6 +771,8 @@ class Deliberation:
             last = number == self.config.max_tool_iterations or self.budget.left_s <= 0
             tools = () if last or self._stumbles_over_tools(seat) else self.tools
             spoken = Spoken()
+            for waiting in self._newly_held(decision):
+                yield waiting
             yield StageEvent("speak", seat.name, "started")
             request = self.requests.native(seat.name, messages, tools, self.outcomes)
             async with aclosing(self.voices.speak(seat, request, spoken)) as content:
@@ -851,8 +868,6 @@ class Deliberation:
     def _finished(self, reason: FinishReason, decision: Decision, speaker: str | None) -> Finished:
         models = {seat.name: seat.backend.model for seat in self.all_seats}
         failures = self.ledger.failures
-        agreed = decision.held and plans.numbered(decision.held, stage_seed(self.turn.seed, "held", ""))
-        held = (*(agreed or ()), *self.held.values())
         return Finished(
             finish_reason=reason,
             usage=dict(self.ledger.usage),
@@ -868,7 +883,7 @@ class Deliberation:
                 decided_by=decision.decided_by,
                 agreed=decision.agreed,
                 dissent=decision.dissent,
-                held=held,
+                held=self._all_held(decision),
             ),
         )
 

@@ -295,13 +295,15 @@ class StageEvent:
     """The deliberation moved on; `event` says how.
 
     stage: "route", "probe", "compare", "evidence", "cross-check", "verdict", "sample", "choose", "act", "replan" or
-    "speak".
+    "speak". calls: with the event "held", those that wait for the user; the account names them again at the end, which
+    a turn that breaks does not reach.
     """
 
     stage: str
     member: str | None
     event: str
     detail: str = ""
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

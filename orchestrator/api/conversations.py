@@ -7,14 +7,16 @@ POST /api/conversations      {"title": "..."}? -> 201 Conversation
 GET /api/conversations       ?limit=50&offset=0 -> {"data": [Conversation], "total": n}, latest first
 DELETE /api/conversations/{id}            -> 204
 GET /api/conversations/{id}/messages      -> {"data": [Message]}, oldest first
-POST /api/conversations/{id}/messages     {"content": "...", "model": "..."?, "attachments": [{"url", "name"?}]?}
-    (urls from POST /upload) -> an SSE stream of chat completion chunks, exactly as `/v1/chat/completions` streams them
+POST /api/conversations/{id}/messages     {"content": "...", "model": "..."?, "attachments": [{"url", "name"?}]?,
+    "committee": {"mode", "confirm": [id], "leave": [id]}?} (urls from POST /upload; ids of held calls that the user
+    wants, or does not) -> an SSE stream of chat completion chunks, exactly as `/v1/chat/completions` streams them
     with usage, deliberation in full
 
 Conversation: {"id", "title", "created_at", "updated_at"}
 Message: {"id", "role": "user" | "assistant", "content", "reasoning", "job_ids": [...],
           "finish_reason": "stop" | "length" | "tool_calls" | "cancelled" | "error" | "",
-          "committee": {as in the last chunk} or {}, "attachments": [{"url", "name"}], "steps": [Step], "created_at"}
+          "committee": {as in the last chunk; of a broken answer only "tool_results" and "held"; of what the user said
+          "confirm" and "leave"} or {}, "attachments": [{"url", "name"}], "steps": [Step], "created_at"}
 Step: {"stage", "member", "event", "detail"}, as in the chunks
 
 What the user says is stored before the members are asked; what was produced is stored even when the reader goes away
@@ -43,12 +45,13 @@ from orchestrator.api.auth import SESSION_COOKIE, Authenticator, Principal, prin
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.api.sessions import SESSION_LIFETIME
 from orchestrator.chat.attachments import Attachments
+from orchestrator.chat.confirmation import confirmed_ids
 from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
 from orchestrator.chat.dialect import Answer
 from orchestrator.chat.parts import Attached, Part
-from orchestrator.chat.schema import CompletionRequest
+from orchestrator.chat.schema import MAX_CONFIRMED, CompletionRequest, asked_of_committee
 from orchestrator.chat.turn import COMMITTEE_MODEL, Narrator, RunningTurn, Turns
-from orchestrator.chat.wire import ChunkWriter, Head, committee_of
+from orchestrator.chat.wire import ChunkWriter, Head, calls_of, committee_of
 from orchestrator.errors import NotFound, OrchestratorError
 
 log = logging.getLogger(__name__)
@@ -67,10 +70,17 @@ class NewAttachment(BaseModel):
     name: str = Field(default="", max_length=200)
 
 
+class AskedOfCommittee(BaseModel):
+    mode: str | None = None
+    confirm: list[str] = Field(default=[], max_length=MAX_CONFIRMED)
+    leave: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(default=[], max_length=MAX_CONFIRMED)
+
+
 class NewMessage(BaseModel):
     content: str = Field(min_length=1, max_length=2_000_000)
     model: str = Field(default=COMMITTEE_MODEL, max_length=200)
     attachments: list[NewAttachment] = Field(default=[], max_length=16)
+    committee: AskedOfCommittee = AskedOfCommittee()
 
 
 class Login(BaseModel):
@@ -177,7 +187,7 @@ class _AnswerResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = caller_of(Request(scope))
-        question = StoredMessage("user", self._said.content, attachments=_named(self._said.attachments))
+        question = self._question()
         request = await self._attachments.settle(self._completion_request(question), caller)
         with self._turns.begin(request, caller) as turn:
             await self._store.add(self._conversation_id, question, owner=caller.owner)
@@ -197,8 +207,18 @@ class _AnswerResponse(Response):
             finally:
                 await save()
 
+    def _question(self) -> StoredMessage:
+        """What the user says, with what it decides about calls that wait: read from a plain yes too."""
+        said, asked = self._said, self._said.committee
+        talk = [ModelMessage(one.role, one.content) for one in self._history[-1:]]  # type: ignore[arg-type]
+        confirm = list(dict.fromkeys((*asked.confirm, *confirmed_ids([*talk, ModelMessage("user", said.content)]))))
+        answered = {"confirm": confirm, "leave": asked.leave}
+        decided = {key: ids for key, ids in answered.items() if ids}
+        return StoredMessage("user", said.content, attachments=_named(said.attachments), committee=decided)
+
     def _completion_request(self, question: StoredMessage) -> CompletionRequest:
         spoken = [*self._history, question]
+        mode, confirm = asked_of_committee(self._said.committee.mode, self._said.committee.confirm)
         words = [question.role, question.content, *(one["url"] for one in question.attachments)]
         return CompletionRequest(
             model=self._said.model,
@@ -207,12 +227,14 @@ class _AnswerResponse(Response):
             parts={position: _parts(one) for position, one in enumerate(spoken) if one.attachments},
             stream=True,
             include_usage=True,
+            mode=mode,
+            confirm=confirm,
         )
 
     async def _save(self, turn: RunningTurn, answer: Answer) -> None:
         await turn.settle()
         message = _stored_answer(turn, answer)
-        if not message.content and not message.job_ids:
+        if not message.content and not message.job_ids and not turn.held:
             return
         try:
             async with asyncio.timeout(_SAVE_TIMEOUT_S):
@@ -244,6 +266,8 @@ def _stored_answer(turn: RunningTurn, answer: Answer) -> StoredMessage:
         reason, committee = finished.finish_reason, committee_of(finished, results)
     else:
         reason, committee = "error" if answer.failed else "cancelled", {"tool_results": results}
+        if turn.held:
+            committee["held"] = calls_of(turn.held)
     return StoredMessage(
         role="assistant",
         content=answer.text,

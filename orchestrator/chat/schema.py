@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -277,12 +277,15 @@ def _logprobs(body: _Body) -> int | None:
 
 def _committee(asked: _CommitteeField | None) -> tuple[str, tuple[str, ...]]:
     """The mode and the confirmed calls that the extra field `committee` names."""
-    if asked is None:
-        return "", ()
-    mode = asked.mode or ""
+    return ("", ()) if asked is None else asked_of_committee(asked.mode, asked.confirm)
+
+
+def asked_of_committee(mode: str | None, confirm: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
+    """`mode` and `confirm` of a request's field `committee`, checked. Raises BadRequest."""
+    mode = mode or ""
     if mode and not _MODE.fullmatch(mode):
         raise BadRequest("committee.mode: one of auto, deep, solo, solo:<member>.", param="committee.mode")
-    confirm = tuple(asked.confirm or ())
+    confirm = tuple(confirm or ())
     if len(confirm) > MAX_CONFIRMED or any(not 0 < len(one) <= 200 for one in confirm):
         raise BadRequest(
             f"committee.confirm: at most {MAX_CONFIRMED} ids of held calls are accepted.", param="committee.confirm"

@@ -236,6 +236,7 @@ class RunningTurn:
     delivered: bool = False
     run: Run = field(default_factory=Run)
     broken: str = ""
+    held: tuple[ToolCall, ...] = ()
     _effects: Effects | None = None
     _calls: list[asyncio.Task[ToolOutcome]] = field(default_factory=list)
 
@@ -293,8 +294,10 @@ class RunningTurn:
                 async for event in events:
                     if isinstance(event, ClientToolCalls):
                         event = await self._keep_hidden(event)
+                    elif isinstance(event, StageEvent) and event.calls:
+                        await self._hold(event.calls)
                     elif isinstance(event, Finished):
-                        event = await self._hold(event)
+                        event = await self._account(event)
                     yield event
         except Exception as error:
             if not self._calls:
@@ -302,7 +305,7 @@ class RunningTurn:
             log.warning("a turn broke after it had acted", exc_info=not isinstance(error, CommitteeError))
             await self.settle()
             self.broken = str(error) if isinstance(error, CommitteeError | OrchestratorError) else "internal error"
-            yield await self._hold(_cut_short(self.turns.committee, self.broken))
+            yield await self._account(_cut_short(self.turns.committee, self.broken))
 
     def tool_results(self) -> list[dict[str, Any]]:
         return [acted.view() for acted in self.acted]
@@ -380,6 +383,7 @@ class RunningTurn:
         except OrchestratorError as error:
             return [ToolOutcome(call, None, str(error)) for call in calls]
         assigned = self.effects.assign(calls)
+        await self._hold(self.effects.held)
         return await asyncio.gather(
             *(self._act_once(call, effect) for call, effect in zip(calls, assigned, strict=True))
         )
@@ -428,21 +432,25 @@ class RunningTurn:
             return event
         return ClientToolCalls(marked) if kept else event
 
-    async def _hold(self, finished: Finished) -> Finished:
-        """Keep the calls that wait for the user, and name them in the account."""
-        waiting = {(c.name, arguments_text(c.arguments)): c for c in finished.account.held}
-        if self._effects is not None:
-            waiting |= {(c.name, arguments_text(c.arguments)): c for c in self._effects.held}
-        held = tuple(waiting.values())[:MAX_IDS]
-        if not held:
-            return finished
+    async def _hold(self, calls: Sequence[ToolCall]) -> None:
+        """Keep calls that wait for the user as soon as they are known: the turn may end before its account does."""
+        known = {(call.name, arguments_text(call.arguments)) for call in self.held}
+        fresh = {(call.name, arguments_text(call.arguments)): call for call in calls}
+        waiting = [call for key, call in fresh.items() if key not in known][: MAX_IDS - len(self.held)]
+        if not waiting:
+            return
         if self.turns.exchanges is not None:
             try:
-                await self.turns.exchanges.hold(self.caller.owner, conversation_of(self.request.user_text), held)
+                await self.turns.exchanges.hold(self.caller.owner, conversation_of(self.request.user_text), waiting)
             except OrchestratorError:
                 log.warning("held calls could not be kept", exc_info=True)
-                held = ()
-        return replace(finished, account=replace(finished.account, held=held))
+                return
+        self.held += tuple(waiting)
+
+    async def _account(self, finished: Finished) -> Finished:
+        """The account with every call that waits for the user, under the id under which it is kept."""
+        await self._hold(finished.account.held)
+        return replace(finished, account=replace(finished.account, held=self.held))
 
     def repair(self, answer: str, problem: str, finished: Finished) -> AsyncGenerator[Event, None]:
         """A second attempt at an answer that is not the JSON that was asked for: by another member, if there is one."""

@@ -247,5 +247,10 @@ def _account(account: Account) -> dict[str, Any]:
         "dissent": account.dissent,
         "spoke_because": account.spoke_because,
         "context": {"fit": account.context.fit, "detail": account.context.detail},
-        "held": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in account.held],
+        "held": calls_of(account.held),
     }
+
+
+def calls_of(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+    """Calls as they stand in the field `committee`."""
+    return [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]

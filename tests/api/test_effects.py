@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from orchestrator.settings import ServerSettings, ToolSettings
 from tests.api.conftest import Server, StartServer
 from tests.api.test_chat_api import FILM_PLAN, FILM_PROMPT, Pair, raw_stream, user
+from tests.api.test_conversations_api import messages, new_conversation, say
 from tests.fakes.ollama import Fault, Reply
 from tools.registry import Tool, ToolContext, ToolResult
 
@@ -497,6 +498,65 @@ async def test_a_confirmed_call_that_is_sent_again_runs_once(bench_server: Serve
     ollamas[0].fault = None
     await raw_stream(bench_server, body)
     assert bench.done == ["write owned"]
+
+
+async def test_a_held_call_outlives_an_answer_that_breaks_off(
+    bench_server: Server, ollamas: Pair, bench: Bench
+) -> None:
+    plan(ollamas, ("web_read", {}))
+    for ollama in ollamas:
+        ollama.replanned = calls(("note_write", {"text": "owned"}))
+    ollamas[0].fault, ollamas[0].fault_stage = Fault.STALL_MIDWAY, "speak"
+    conversation = await new_conversation(bench_server)
+    url = f"{bench_server.url}/api/conversations/{conversation}/messages"
+    response = await bench_server.http.post(url, json={"content": "What does this web page say?"})
+    await ollamas[0].until(lambda: len(ollamas[0].speeches) == 1)
+    response.close()
+    async with asyncio.timeout(5):
+        while len(kept := await messages(bench_server, conversation)) < 2:
+            await asyncio.sleep(0.01)
+    (held,) = kept[1]["committee"]["held"]
+    assert (kept[1]["finish_reason"], held["name"], held["arguments"]) == ("cancelled", "note_write", {"text": "owned"})
+    assert ("act", "held") in [(step["stage"], step["event"]) for step in kept[1]["steps"]]
+    assert bench.done == ["read"]
+
+    ollamas[0].fault = None
+    plan(ollamas)
+    asked = {"content": "Run note_write.", "committee": {"confirm": [held["id"]], "leave": ["call_other"]}}
+    async with bench_server.http.post(url, json=asked) as response:
+        assert "[DONE]" in await response.text()
+    assert bench.done == ["read", "write owned"]
+    kept = await messages(bench_server, conversation)
+    assert kept[2]["committee"] == {"confirm": [held["id"]], "leave": ["call_other"]}
+
+
+async def test_a_plain_yes_is_noted_as_the_confirmation_it_is(
+    bench_server: Server, ollamas: Pair, bench: Bench
+) -> None:
+    plan(ollamas, ("web_read", {}))
+    for ollama in ollamas:
+        ollama.replanned = calls(("note_write", {"text": "owned"}))
+    conversation = await new_conversation(bench_server)
+    await say(bench_server, conversation, "What does this web page say?")
+    plan(ollamas)
+    await say(bench_server, conversation, "Yes, please!")
+    kept = await messages(bench_server, conversation)
+    assert kept[2]["committee"] == {"confirm": [kept[1]["committee"]["held"][0]["id"]]}
+    assert bench.done == ["read", "write owned"]
+
+
+async def test_the_page_names_a_mode_of_the_committee(bench_server: Server, ollamas: Pair) -> None:
+    conversation = await new_conversation(bench_server)
+    url = f"/api/conversations/{conversation}/messages"
+    status, answer = await bench_server.post(url, {"content": "Hi", "committee": {"mode": "loud"}})
+    assert (status, answer["error"]["param"]) == (400, "committee.mode")
+    async with bench_server.http.post(
+        bench_server.url + url, json={"content": "Hi", "committee": {"mode": "deep"}}
+    ) as response:
+        assert "[DONE]" in await response.text()
+    kept = await messages(bench_server, conversation)
+    assert [message["role"] for message in kept] == ["user", "assistant"]
+    assert kept[1]["committee"]["mode"] == "deep"
 
 
 async def test_the_users_own_wish_needs_no_confirmation(model_server: Server, ollamas: Pair) -> None:
