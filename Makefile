@@ -33,8 +33,9 @@ format: ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: ## measure the server's own overhead beside a byte relay and LiteLLM
+bench: ## simulate the committee, and measure the server's own overhead beside a byte relay and LiteLLM
 	@scripts/setup.sh --dev
+	$(BIN)/python -m benchmarks.committee simulate
 	$(BIN)/python -m benchmarks.overhead --with-litellm --check
 
 clients: ## point real coding agents and client libraries at a server (installs them under .clients)

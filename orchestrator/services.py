@@ -61,7 +61,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
     async with AsyncExitStack() as stack:
         db = await Database.open(dsn, timeout_s=settings.database.db_timeout_s, size=settings.database.db_pool_size)
         stack.push_async_callback(db.close)
-        embedder = open_embedder(_embedding(settings))
+        embedder = open_embedder(embedder_config(settings))
         stack.push_async_callback(embedder.aclose)
         infill = open_infill(settings)
         if infill is not None:
@@ -71,7 +71,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         committee = Committee(
             members,
             planner=planner(settings.committee),
-            config=_deliberation(settings.committee),
+            config=deliberation_config(settings.committee),
             table=calibration(settings),
             variables=WINDOW_VARIABLES,
             embed=_meaning(embedder),
@@ -91,7 +91,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             kinds=kinds,
             films=films,
             committee=committee,
-            tools=ToolRegistry(_tools(settings)),
+            tools=open_tools(settings),
             artifacts=artifacts,
             embedder=embedder,
             infill=infill,
@@ -199,7 +199,8 @@ def open_infill(all_settings: Settings) -> Infill | None:
     )
 
 
-def _embedding(all_settings: Settings) -> EmbedderConfig:
+def embedder_config(all_settings: Settings) -> EmbedderConfig:
+    """Which embedder the settings ask for."""
     settings = all_settings.embedder
     return EmbedderConfig(
         model=settings.embed_model_id,
@@ -221,7 +222,8 @@ def _meaning(embedder: Embedder) -> Embed | None:
     return embed
 
 
-def _deliberation(settings: CommitteeSettings) -> CommitteeConfig:
+def deliberation_config(settings: CommitteeSettings) -> CommitteeConfig:
+    """How the members deliberate, by the settings."""
     return CommitteeConfig(
         temperature=settings.default_temperature,
         debate_turns=settings.max_debate_turns if settings.enable_debate else 0,
@@ -262,6 +264,11 @@ def _kinds(settings: Settings, films: FilmStore, artifacts: ArtifactStore, commi
             )
         )
     return {kind.name: kind for kind in kinds}
+
+
+def open_tools(settings: Settings) -> ToolRegistry:
+    """The tools that the committee has, by the settings."""
+    return ToolRegistry(_tools(settings))
 
 
 def _tools(settings: Settings) -> list[Tool]:

@@ -88,6 +88,30 @@ def pull() -> None:
 
 
 @app.command()
+def calibrate(
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to ask, at most.")] = 10.0,
+    samples: Annotated[int, typer.Option(min=1, max=9, help="Independent answers per member and question.")] = 3,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Only this one: reasoning, code, tools or refusal. May be repeated.")
+    ] = None,
+    allow_stand_ins: Annotated[bool, typer.Option(help="Measure even where rules stand in for a model.")] = False,
+) -> None:
+    """Measure on your own models whether the committee is worth its cost, and switch it off where it is not."""
+    from orchestrator.cli.calibrate import calibrate as run
+
+    raise SystemExit(
+        run(
+            _settings(),
+            _console,
+            minutes=minutes,
+            samples=samples,
+            categories=category or (),
+            allow_stand_ins=allow_stand_ins,
+        )
+    )
+
+
+@app.command()
 def film(
     text: Annotated[str, typer.Argument(help="What the film is about, in your own words.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to put the MP4.")] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, fields
 from textwrap import indent
 from typing import Any, Literal
@@ -15,12 +16,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from committee import MemberHealth
+from committee import MemberError, MemberHealth
+from committee.infill import Gap
 from orchestrator.api.page import BUILT_PAGE
 from orchestrator.cli.discovery import FoundOllama, candidate_urls, find_ollamas
 from orchestrator.errors import ConfigurationError
-from orchestrator.services import close_members, open_members
+from orchestrator.services import close_members, embedder_config, open_infill, open_members
 from orchestrator.settings import CommitteeSettings, Settings, check_bind
+from rag.embedders import open_embedder
+from rag.embedders.lexical import NAME as LEXICAL
+from rag.errors import EmbeddingError
 
 State = Literal["ok", "embedded", "warn", "broken"]
 _MARKS: dict[State, str] = {
@@ -30,6 +35,7 @@ _MARKS: dict[State, str] = {
     "broken": "[red]✗ broken[/]",
 }
 _TIMEOUT_S = 3.0
+_MODEL_TIMEOUT_S = 20.0  # it may have to be loaded
 _EMBEDDED = "Postgres 18 with pgvector, run by the server in DATA_DIR"
 
 
@@ -69,6 +75,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     else:
         # It may have been started with other variables: what it sees is what counts.
         database, members = _database_of(seen), _members_of(seen)
+    beside = await asyncio.gather(_embeddings(settings), _completion(settings))
     return [
         _bind(settings, running=seen is not None),
         server,
@@ -76,6 +83,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         *(_member(health) for health in members),
         *_unused(ollamas, members, running=seen is not None),
         _page(),
+        *filter(None, beside),
         Finding("pictures and films", "embedded", "procedural preview renderer (fidelity: preview)"),
     ]
 
@@ -122,6 +130,43 @@ async def _health(url: str) -> dict[str, Any] | None:
             if body.get("members") or time.monotonic() > deadline:
                 return body
             await asyncio.sleep(0.2)
+
+
+async def _embeddings(settings: Settings) -> Finding:
+    embedder = open_embedder(embedder_config(settings))
+    try:
+        if embedder.name == LEXICAL:
+            return Finding("embeddings", "embedded", "lexical: compares words, not meanings (EMBED_MODEL_ID)")
+        async with asyncio.timeout(_MODEL_TIMEOUT_S):
+            await embedder.embed(["ping"])
+        return Finding("embeddings", "ok", f"{embedder.name}, {embedder.dimensions} dimensions")
+    except TimeoutError:
+        return Finding("embeddings", "warn", f"{embedder.name} did not answer within {_MODEL_TIMEOUT_S:g} s")
+    except EmbeddingError as error:
+        return Finding("embeddings", "broken", error.message, "Start that server, or unset EMBED_MODEL_ID")
+    finally:
+        await embedder.aclose()
+
+
+async def _completion(settings: Settings) -> Finding | None:
+    part = "completion while typing"
+    infill = open_infill(settings)
+    if infill is None:
+        return None  # nothing stands in for it
+    try:
+        async with (
+            asyncio.timeout(_MODEL_TIMEOUT_S),
+            aclosing(infill.fill(Gap("1 + ", " = 2", max_tokens=1))) as deltas,
+        ):
+            async for _ in deltas:
+                pass
+        return Finding(part, "ok", infill.model)
+    except TimeoutError:
+        return Finding(part, "warn", f"{infill.model} did not answer within {_MODEL_TIMEOUT_S:g} s")
+    except MemberError as error:
+        return Finding(part, "broken", error.message, "Start that server, or unset FIM_MODEL_ID")
+    finally:
+        await infill.aclose()
 
 
 def _database_of(seen: Mapping[str, Any]) -> Finding:

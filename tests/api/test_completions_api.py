@@ -133,6 +133,9 @@ async def test_without_a_model_the_answer_is_quick(server: Server, caplog: pytes
         (Fault.ERROR_LINE, 503, "fim_unavailable"),
         (Fault.MALFORMED, 503, "fim_unavailable"),
         (Fault.STALL_MIDWAY, 503, "fim_unavailable"),
+        (Fault.DRIP, 503, "fim_unavailable"),
+        (Fault.NOT_UTF8, 503, "fim_unavailable"),
+        (Fault.HUGE_LINE, 503, "fim_unavailable"),
     ],
 )
 async def test_a_fault_of_the_model_for_gaps(

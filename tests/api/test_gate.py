@@ -26,8 +26,9 @@ async def guarded(start_server: StartServer) -> Server:
 
 
 def every_route(server: Server) -> list[tuple[str, str]]:
-    """Method and example path of everything that is served, the chat route included."""
-    found = [("POST", "/v1/chat/completions"), ("POST", "/chat/completions"), ("GET", "/openapi.json")]
+    """Method and example path of everything that is served."""
+    found = [("GET", "/openapi.json")]
+    found += [("POST", prefix + path) for prefix in ("", "/v1") for path in sorted(server.api.direct)]
     for route in _flatten(server.api.routes.routes):
         for method in route.methods:
             found.append((method, re.sub(r"\{[^}]+\}", UNKNOWN_ID, route.path)))

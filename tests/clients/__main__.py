@@ -139,11 +139,11 @@ CLIENTS = (
     Client("openai-node", ("node", "openai.mjs", "{url}", "{model}"), npm=("openai",), edits=False),
     Client(
         "ai-sdk", ("node", "ai_sdk.mjs", "{url}", "{model}"),
-        npm=("ai", "@ai-sdk/openai-compatible", "zod"), edits=False,
+        npm=("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible", "zod"), edits=False,
     ),
     Client("openai-python", ("{bin}/python", "openai_python.py", "{url}", "{model}"), pypi=("openai",), edits=False),
     Client("langchain", ("{bin}/python", "langchain.py", "{url}", "{model}"), pypi=("langchain-openai",), edits=False),
-    Client("litellm", ("{bin}/python", "litellm.py", "{url}", "{model}"), pypi=("litellm",), edits=False),
+    Client("litellm", ("{bin}/python", "litellm.py", "{url}", "{model}"), pypi=("litellm", "mcp"), edits=False),
 )  # fmt: skip
 
 

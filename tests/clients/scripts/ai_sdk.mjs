@@ -1,7 +1,19 @@
-// Vercel's AI SDK with its OpenAI-compatible provider: chat, stream, tools, structured output, embeddings.
+// Vercel's AI SDK with its OpenAI-compatible provider: chat, stream, tools, structured output, embeddings, completions, pictures,
+// and with its OpenAI provider: responses, speech.
 import assert from "node:assert";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { embed, generateObject, generateText, stepCountIs, streamText, tool } from "ai";
+import { createOpenAI } from "@ai-sdk/openai";
+import {
+  embed,
+  embedMany,
+  experimental_generateImage,
+  experimental_generateSpeech,
+  generateObject,
+  generateText,
+  stepCountIs,
+  streamText,
+  tool,
+} from "ai";
 import { z } from "zod";
 
 const [url, model] = process.argv.slice(2);
@@ -36,3 +48,16 @@ const person = await generateObject({ model: chat, prompt: "Who?", schema: z.obj
 assert.equal(person.object.name, "Ada");
 const one = await embed({ model: provider.textEmbeddingModel("lexical"), value: "one" });
 assert(one.embedding.length > 8);
+const several = await embedMany({ model: provider.textEmbeddingModel("lexical"), values: ["one", "two"] });
+assert.equal(several.embeddings.length, 2);
+assert((await generateText({ model: provider.completionModel(model), prompt: "Say something kind." })).text);
+const drawn = await experimental_generateImage({ model: provider.imageModel("image.generate"), prompt: "a red house", size: "256x256" });
+assert.equal(drawn.image.mediaType, "image/png");
+// Its OpenAI provider speaks the Responses API and no other unless told so.
+const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey: "none" });
+assert((await generateText({ model: openai.responses(model), prompt: "Say something kind." })).text);
+let streamed = "";
+for await (const piece of streamText({ model: openai.responses(model), prompt: "Say something kind." }).textStream) streamed += piece;
+assert(streamed);
+const spoken = await experimental_generateSpeech({ model: openai.speech("tts-1"), text: "Hello.", voice: "nova" });
+assert(spoken.audio.uint8Array.length > 1000);

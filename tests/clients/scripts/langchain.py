@@ -1,4 +1,4 @@
-"""LangChain's OpenAI integration: chat, stream, tools, structured output, embeddings, responses."""
+"""LangChain's OpenAI integration: chat, stream, tools, structured output, embeddings, responses, completions."""
 
 import sys
 
@@ -6,7 +6,7 @@ import sys
 sys.path.pop(0)
 
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
 url, model = sys.argv[1:]
@@ -39,3 +39,6 @@ assert len(embeddings.embed_documents(["one", "two"])) == 2
 responses = ChatOpenAI(base_url=f"{url}/v1", api_key="none", model=model, use_responses_api=True)
 assert responses.invoke("Say something kind.").text
 assert "".join(chunk.text for chunk in responses.stream("Say something kind."))
+legacy = OpenAI(base_url=f"{url}/v1", api_key="none", model=model)
+assert legacy.invoke("Say something kind.")
+assert "".join(legacy.stream("Say something kind."))

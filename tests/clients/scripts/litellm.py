@@ -1,4 +1,4 @@
-"""LiteLLM as a client library: chat, stream, tools, structured output, embeddings, responses."""
+"""LiteLLM as a client: chat, stream, tools, JSON schemas, embeddings, responses, completions, pictures, speech."""
 
 import os
 import sys
@@ -42,3 +42,8 @@ assert (
 )
 assert len(litellm.embedding(model="openai/lexical", input=["one"], **server).data) == 1
 assert litellm.responses(model=model, input="Say something kind.", **server).output
+assert litellm.text_completion(model=f"text-completion-{model}", prompt="Say something kind.", **server).choices[0].text
+drawn = litellm.image_generation(model="openai/image.generate", prompt="a red house", size="256x256", **server)
+assert drawn.data[0].url
+spoken = litellm.speech(model="openai/tts-1", voice="nova", input="Hello.", **server)
+assert len(spoken.content) > 1000

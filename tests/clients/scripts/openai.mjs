@@ -1,4 +1,4 @@
-// The official Node SDK: chat, stream, tools, structured output, embeddings, responses.
+// The official Node SDK: chat, stream, tools, structured output, embeddings, responses, completions, pictures, speech.
 import assert from "node:assert";
 import OpenAI from "openai";
 
@@ -42,3 +42,11 @@ assert(response.output_text);
 const flat = [{ type: "function", name: "get_weather", description: "Weather now.", parameters, strict: false }];
 const acted = await client.responses.stream({ model, input: weather, tools: flat }).finalResponse();
 assert(acted.output.some((item) => item.type === "function_call"));
+let told = "";
+for await (const chunk of await client.completions.create({ model, prompt: "Say something kind.", stream: true }))
+  told += chunk.choices[0]?.text ?? "";
+assert(told);
+const drawn = await client.images.generate({ model: "image.generate", prompt: "a red house", size: "256x256", response_format: "b64_json" });
+assert.equal(Buffer.from(drawn.data[0].b64_json, "base64").subarray(1, 4).toString(), "PNG");
+const spoken = await client.audio.speech.create({ model: "tts-1", voice: "nova", input: "Hello.", response_format: "wav" });
+assert.equal(Buffer.from(await spoken.arrayBuffer()).subarray(0, 4).toString(), "RIFF");

@@ -1,5 +1,6 @@
 """The official Python SDK: chat, stream, tools, structured output, embeddings, responses."""
 
+import base64
 import sys
 
 from openai import OpenAI
@@ -53,3 +54,9 @@ called = client.responses.create(model=model, input=weather, tools=[flat])
 assert any(item.type == "function_call" for item in called.output)
 assert client.responses.parse(model=model, input="Who?", text_format=Person).output_parsed == Person(name="Ada", age=36)
 assert model in [entry.id for entry in client.models.list()]
+completion = client.completions.create(model=model, prompt="Say something kind.", stream=True)
+assert "".join(chunk.choices[0].text for chunk in completion)
+drawn = client.images.generate(prompt="a red house", size="256x256", response_format="b64_json").data
+assert drawn
+assert base64.b64decode(drawn[0].b64_json).startswith(b"\x89PNG")
+assert client.audio.speech.create(model="tts-1", voice="nova", input="Hello.").content
