@@ -24,6 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.committee.members import SimulatedMember
+from benchmarks.committee.resends import RESENDS, count_jobs
 from benchmarks.committee.virtual_time import run
 from benchmarks.committee.world import RIGHT, MemberTraits, World
 from committee import Committee, CommitteeConfig, CommitteeError, ContentDelta, Finished, Message, StageEvent, Turn
@@ -193,8 +194,10 @@ def figures(scenario: Scenario, traces: Sequence[Trace], overrun: float, wall_s:
     firsts = list(zip(*([answer == RIGHT for answer in trace.first] for trace in traces), strict=True))
     found.members = [_mean(one) for one in firsts]
     best = max(range(len(firsts)), key=lambda n: scenario.members[n].accuracy)
-    gain = paired_difference(right, firsts[best])
-    found.committee, found.gain, found.gain_low, found.gain_high = _mean(right), gain.mean, gain.low, gain.high
+    found.committee = _mean(right)
+    if not scenario.faulty:  # what a member answers in a probe would have to be spoken, too, and that may fail
+        gain = paired_difference(right, firsts[best])
+        found.gain, found.gain_low, found.gain_high = gain.mean, gain.low, gain.high
     found.self_consistency = _mean(trace.thrice == RIGHT for trace in traces)
     early = [trace for trace in traces if not trace.settled and trace.decided_by == "agreement"]
     found.early_exit = len(early) / len(traces)
@@ -379,28 +382,44 @@ def main(items: int, output: Path | None) -> int:
     found = simulate(scenarios(items))
     for line in in_words(found):
         print(line)
+    resent = count_jobs(max(100, items // 60))
+    print(f"\n{sum(resent.values())} requests re-sent {RESENDS} times made {resent} (jobs: requests)")
     total = sum(one.items for one in found)
     print(f"\n{total} questions in {time.perf_counter() - since:.0f} s")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
+        figures_of = {"scenarios": [asdict(one) for one in found], "jobs_per_resent_request": resent}
+        output.write_text(json.dumps(figures_of, indent=1) + "\n")
     broken = [(one.name, failure) for one in found for failure in one.failures]
+    if set(resent) != {1}:
+        broken.append(("re-sends", f"not every request made exactly one job: {resent}"))
     for name, failure in broken:
         print(f"DOES NOT HOLD  {name}: {failure}", file=sys.stderr)
     return 1 if broken else 0
 
 
 def in_words(found: Sequence[Figures]) -> list[str]:
-    """A table of all scenarios."""
+    """A table of all scenarios, and what became of the turns whose members fail."""
     head = f"{'scenario':<28}{'n':>6}{'best':>7}{'×3':>7}{'comm.':>7}{'gain':>7}{'95 % interval':>16}"
-    head += f"{'exit':>7}{'form':>7}{'r|agr':>7}{'j':>6}{'j*':>6}{'hidden':>8}{'TTFT':>7}{'total':>7}"
+    head += f"{'exit':>7}{'form':>7}{'r|agr':>7}{'j':>6}{'j*':>6}{'hidden':>8}{'TTFT':>8}{'total':>8}"
     lines = [head]
     for one in found:
-        interval = f"{100 * one.gain_low:+.1f} to {100 * one.gain_high:+.1f}"
+        gain = "" if math.isnan(one.gain) else f"{100 * one.gain:+.1f}"
+        interval = "" if math.isnan(one.gain) else f"{100 * one.gain_low:+.1f} to {100 * one.gain_high:+.1f}"
         lines.append(
             f"{one.name:<28}{one.items:>6}{max(one.members):>7.3f}{one.self_consistency:>7.3f}{one.committee:>7.3f}"
-            f"{100 * one.gain:>+7.1f}{interval:>16}{one.early_exit:>7.3f}{one.early_exit_closed:>7.3f}"
-            f"{one.right_when_agreed:>7.3f}{one.hit_rate:>6.2f}{one.break_even:>6.2f}{one.hidden_ratio:>8.2f}"
-            f"{one.first_content_p50_s:>6.1f}s{one.total_p50_s:>6.1f}s"
+            f"{gain:>7}{interval:>16}{_plain(one.early_exit):>7}{_plain(one.early_exit_closed):>7}"
+            f"{_plain(one.right_when_agreed):>7}{_plain(one.hit_rate, 2):>6}{_plain(one.break_even, 2):>6}"
+            f"{_plain(one.hidden_ratio, 2):>8}{_plain(one.first_content_p50_s, 1):>7}s{_plain(one.total_p50_s, 1):>7}s"
         )
+    lines.append("")
+    for one in found:
+        if set(one.ended) != {"finished"} or one.degraded:
+            ended = ", ".join(f"{how} {count}" for how, count in sorted(one.ended.items()))
+            longest = f"longest deliberation {one.longest_deliberation_s:.0f} s"
+            lines.append(f"{one.name}: {ended}; degraded {one.degraded:.1%}; {longest}")
     return lines
+
+
+def _plain(value: float, digits: int = 3) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"

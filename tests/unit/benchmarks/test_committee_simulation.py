@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.committee.resends import count_jobs
 from benchmarks.committee.simulate import Figures, Scenario, Trace, _chunk, _pair, figures, longest_deliberation_s
 from benchmarks.committee.virtual_time import NothingScheduled, run
 from benchmarks.committee.world import RIGHT, MemberTraits, World
@@ -52,7 +53,6 @@ def test_members_are_as_good_and_as_alike_as_they_are_told_to_be(a: float, b: fl
     assert sum(x == y for x, y in pairs) / 6000 == pytest.approx(closed.agreement, abs=0.02)
 
 
-@pytest.mark.slow
 def test_the_committee_pays_where_its_arbiter_is_good_enough() -> None:
     found, traces = simulated(_pair("small", 0.80, 0.75, 0.20, 700, judge=0.75))
     assert found.gain >= -0.005
@@ -64,14 +64,12 @@ def test_the_committee_pays_where_its_arbiter_is_good_enough() -> None:
     assert {"agreement", "cross-check", "verdicts", "third sample"} <= set(found.decided_by)
 
 
-@pytest.mark.slow
 def test_a_position_bias_costs_votes_and_decides_nothing() -> None:
     biased = _pair("biased", 0.80, 0.75, 0.20, 300, judge=0.75, bias=0.5, seed="same")
     without = _pair("abstaining", 0.80, 0.75, 0.20, 300, judge=0.75, abstains=0.5, seed="same")
     assert [t.answer for t in simulated(biased)[1]] == [t.answer for t in simulated(without)[1]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
 def test_every_turn_ends_in_time_whatever_its_members_do(hangs: bool) -> None:
     scenario = _pair("faulty", 0.80, 0.75, 0.20, 300, judge=0.75, fails=0.4, hangs=hangs, faulty=True)
@@ -80,6 +78,11 @@ def test_every_turn_ends_in_time_whatever_its_members_do(hangs: bool) -> None:
     assert found.longest_deliberation_s <= longest_deliberation_s(scenario) + 1
     assert "no end" not in found.ended
     assert 0 < found.degraded < 1
+
+
+def test_a_request_that_is_sent_again_acts_once() -> None:
+    assert count_jobs(60) == {1: 60}
+    assert max(count_jobs(5, resent=False)) > 1  # the same four turns, were they new ones
 
 
 def test_broken_promises_are_told() -> None:
