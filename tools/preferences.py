@@ -395,6 +395,10 @@ def _duration_from_text(text: str) -> float:
     if clock := re.fullmatch(r"(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d(?:\.\d+)?)", stripped):
         hours, minutes, seconds = clock.groups()
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
+    # In running text "30 s" may be anything; in a field for a length it is one.
+    if plain := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s{0,3}s", stripped):
+        return float(plain[1])
+    stripped = re.sub(r"(?<=\d)\s{1,3}(?=[hms]\b)", "", stripped)
     spans = _longer(stripped) or _durations(stripped)
     if not spans:
         raise ValueError(f"{text[:40]!r} is not a length; use e.g. 90, '90 seconds', '1m30s' or '00:01:30'")

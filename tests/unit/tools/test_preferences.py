@@ -139,6 +139,7 @@ def test_every_length_is_read_back(seconds: int) -> None:
     assert parse_duration(seconds) == seconds
     assert parse_duration(f"{seconds}") == seconds
     assert parse_duration(f"{seconds} seconds") == seconds
+    assert parse_duration(f"{seconds} s") == seconds
     assert parse_duration(f"{hours:02}:{minutes:02}:{rest:02}") == seconds
     assert parse_preferences(f"a {seconds}-second film about rain").duration_s == seconds
 
