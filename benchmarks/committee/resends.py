@@ -58,7 +58,7 @@ class CountedJobs:
     async def get(self, job_id: uuid.UUID, *, owner: str) -> _Job:
         await asyncio.sleep(0.005)
         for key, job in self.jobs.items():
-            if job.id == job_id and key.startswith(f"{owner}/"):
+            if str(job.id) == str(job_id) and key.startswith(f"{owner}/"):
                 return job
         raise LookupError(job_id)
 
