@@ -14,6 +14,7 @@ from orchestrator.calibration import reasoning
 
 SEED = 2026
 PER_FAMILY = 60
+ASKED: frozenset[Category] = frozenset({"reasoning", "code", "tools", "refusal"})
 
 Decline: TypeAlias = Literal["capability", "policy"]
 

@@ -15,7 +15,7 @@ from committee.measurement.records import Header, Item
 from committee.measurement.report import gate_table, in_words, report
 from orchestrator.calibration.examination import Examination, record
 from orchestrator.calibration.grading import Grader
-from orchestrator.calibration.questions import questions
+from orchestrator.calibration.questions import ASKED, questions
 from orchestrator.errors import ConfigurationError
 from orchestrator.services import (
     calibration_path,
@@ -38,9 +38,14 @@ def calibrate(
 ) -> int:
     """Ask for as long as there is time, then print the figures and write the table. Returns the exit code."""
     file = settings.server.data_dir / "calibration.jsonl"
-    asyncio.run(_ask(settings, console, file, minutes, samples, categories, allow_stand_ins))
-    found = records.read(file)
-    if not found.items:
+    if unknown := set(categories) - ASKED:
+        raise ConfigurationError(f"--category: {sorted(unknown)[0]!r} is none of {', '.join(sorted(ASKED))}.")
+    try:
+        asyncio.run(_ask(settings, console, file, minutes, samples, categories, allow_stand_ins))
+    except KeyboardInterrupt:
+        console.print("Stopped; what was answered until now counts.")
+    found = records.read(file) if file.exists() else None
+    if found is None or not found.items:
         console.print("Not one question was answered in this time; give it more: committee calibrate --minutes 20")
         return 1
     _show(found, console)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,16 @@ class Examinee:
         return str(getattr(gold, "key", "words")) if knows else f"{len(question.id)}.5"
 
 
-async def run_command(data: Path, *options: str, **variables: str) -> tuple[int, str]:
+async def start_command(data: Path, *options: str, **variables: str) -> asyncio.subprocess.Process:
     command = [sys.executable, "-m", "orchestrator.cli", "calibrate", *options]
     environment = {**os.environ, "DATA_DIR": str(data), "COLUMNS": "200", **variables}
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
+
+
+async def run_command(data: Path, *options: str, **variables: str) -> tuple[int, str]:
+    process = await start_command(data, *options, **variables)
     async with asyncio.timeout(90):
         out, _ = await process.communicate()
     return process.returncode or 0, out.decode()
@@ -161,7 +166,28 @@ async def test_a_member_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "gptoss cannot answer" in told
 
 
-@pytest.mark.parametrize("option", [("--minutes", "0"), ("--samples", "0")])
+@pytest.mark.parametrize("option", [("--minutes", "0"), ("--samples", "0"), ("--category", "poetry")])
 async def test_senseless_options_are_refused(tmp_path: Path, option: tuple[str, str]) -> None:
     code, _ = await run_command(tmp_path, *option)
     assert code == 2
+
+
+async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
+    asked = questions(open_tools(Settings()).names())
+    async with FakeOllama(MODELS["qwen3"], MODELS["gptoss"]) as both:
+        both.answer = Examinee("both", 80, asked)
+        where = {
+            "QWEN_BASE_URL": both.base_url, "QWEN_MODEL_ID": MODELS["qwen3"], "QWEN_API": "ollama",
+            "GPTOSS_BASE_URL": both.base_url, "GPTOSS_MODEL_ID": MODELS["gptoss"], "GPTOSS_API": "ollama",
+        }  # fmt: skip
+        process = await start_command(tmp_path, "--minutes", "10", **where)
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b"committee" not in (line := await process.stdout.readline()) or b"minutes" in line:
+                assert line, "it ended by itself"
+            process.send_signal(signal.SIGINT)
+            told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"Stopped" in told
+    assert b"Written" in told
+    assert (tmp_path / "calibration.json").exists()

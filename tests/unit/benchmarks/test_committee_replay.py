@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.committee.replay import main
-from committee.measurement.records import Answer, Header, Item, MemberRecord, encode
+from committee.measurement.records import Answer, Header, Item, MemberRecord, encode, read
 
 
 def recorded(path: Path) -> Path:
@@ -41,3 +41,9 @@ def test_what_is_no_record_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "run.jsonl").write_text("{}\n")
     assert main(tmp_path / "run.jsonl", None) == 2
     assert "line 1" in capsys.readouterr().err
+
+
+def test_the_documented_file_is_one(tmp_path: Path) -> None:
+    manual = Path(__file__).parents[3] / "docs" / "calibration.md"
+    (tmp_path / "run.jsonl").write_text(manual.read_text().split("```json\n")[1].split("```")[0])
+    assert [item.id for item in read(tmp_path / "run.jsonl").items] == ["1"]

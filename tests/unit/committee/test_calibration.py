@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from committee import prompts
+from benchmarks.committee.members import SimulatedMember
+from benchmarks.committee.virtual_time import run
+from benchmarks.committee.world import MemberTraits, World
+from committee import Committee, Finished, Message, Turn, prompts
 from committee.calibration import CATEGORIES, MIN_ITEMS, CategoryRow, Gate, Interval, Table, categorise
 from committee.errors import CalibrationInvalid
 
@@ -166,3 +169,37 @@ def test_without_tools_a_film_is_something_to_decline() -> None:
 @given(st.text(max_size=6000), st.booleans())
 def test_any_text_has_a_category(text: str, tools: bool) -> None:
     assert categorise(text, tools=tools) in CATEGORIES
+
+
+def deliberated(measured: Table, text: str, mode: str = "auto") -> tuple[Finished, dict[str, dict[str, int]]]:
+    """How a turn ended, and what every member was asked."""
+    world = World({"a": MemberTraits(0.8), "b": MemberTraits(0.8)}, 0.2)
+    members = [SimulatedMember(name, world) for name in world.members]
+
+    async def turn() -> Finished:
+        committee = Committee(members, planner="a", table=measured)
+        return [event async for event in committee.deliberate(Turn([Message("user", text)], mode=mode))][-1]  # type: ignore[return-value]
+
+    return run(turn()), {member.name: member.asked for member in members}
+
+
+def of_simulated(**rows: CategoryRow) -> Table:
+    return Table({"a": "simulated-a", "b": "simulated-b"}, prompts.VERSION, dict(rows))  # type: ignore[arg-type]
+
+
+def test_the_deliberation_goes_by_the_table() -> None:
+    off = CategoryRow(200, {"a": 0.7, "b": 0.8}, 0.72, WORSE)
+    finished, asked = deliberated(of_simulated(reasoning=off), "How many are there in question 3?")
+    assert (finished.agreement, finished.speaker) == ("solo", "b")
+    assert asked == {"a": {}, "b": {"solo": 1}}
+    assert "better" in finished.account.route
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [("Tell me about question 3.", "auto"), ("How many are there in question 3?", "deep")],
+)
+def test_another_category_and_an_explicit_wish_are_left_alone(text: str, mode: str) -> None:
+    off = CategoryRow(200, {"a": 0.7, "b": 0.8}, 0.72, WORSE)
+    _, asked = deliberated(of_simulated(reasoning=off), text, mode)
+    assert asked["a"]["probe"] == asked["b"]["probe"] == 1
