@@ -163,7 +163,7 @@ _LOOKED_AT = 4000
 
 # What only a tool can do: media, and jobs that are already there. Stems, so that cases and plurals match as well.
 _MEDIA = re.compile(
-    r"\b(?:films?|movies?|videos?|vídeos?|vidéos?|clips?|trailers?|cartoons?|animations?|animación|película|cortometraje|"
+    r"\b(?:films?|filmpjes?|filmato|documentar\w+|footage|\w+-métrages?|movies?|videos?|vídeos?|vidéos?|clips?|trailers?|cartoons?|animations?|animación|película|cortometraje|"
     r"pictures?|images?|imágenes|imagen|photos?|illustrations?|posters?|drawings?|paintings?|portraits?|wallpapers?|"
     r"logos?|bild(?:er|es)?|zeichnung|kurzfilm\w*|trickfilm\w*|dessins?|dibujos?|immagine|filmato|filme|imagem|"
     r"фильм\w*|видео|картин\w*)\b|影片|视频|視頻|电影|图片|圖片|动画|映画|動画|画像|イラスト|영화|영상|그림",
@@ -177,11 +177,8 @@ _MAKE = re.compile(
     r"сними\w*|сдела\w*|созда\w*|нарису\w*)\b|做|制作|製作|生成|画|畫|拍|作っ|作成|描い|만들|그려",
     _I,
 )
-_JOB = re.compile(
-    r"\b(?:cancel|abort|stop|status|progress|how far|finished|ready|done|abbrech\w*|brich|stopp\w*|fertig|stand|"
-    r"annule\w*|avance\w*|progression|arrête\w*|cancela\w*|detén|progreso|estado|annulla\w*|отмени\w*|статус)\b|"
-    r"取消|进度|進捗|状态|취소|진행",
-    _I,
+_DRAW = re.compile(
+    r"\A\W*(?:please |bitte )?(?:draw|paint|sketch|zeichne|male|dessine|dibuja|disegna|desenhe|нарисуй)\b", _I
 )
 _JOB_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", _I)
 _CODE = re.compile(
@@ -195,14 +192,15 @@ _CODE = re.compile(
 _SENSITIVE = re.compile(
     r"\b(?:bomb\w*|explosiv\w*|weapons?|nerve agent|poison\w*|malware|ransomware|keylogger|phishing|"
     r"hack (?:into|my|the)|steal|counterfeit|launder\w*|suicide|self-harm|overdose|undress\w*|"
-    r"nude\w*|naked|deepfakes?|stalk\w*|"
+    r"nude\w*|naked|deepfakes?|sexual|stalk\w*|"
     r"track (?:my|someone)|bioweapon\w*|meth|without (?:his|her|their) (?:knowledge|consent))\b",
     _I,
 )
 _ABILITY = re.compile(r"\b(?:can|could|are) you (?:able|even|really|actually|capable)\b|\bkannst du überhaupt\b", _I)
 _REASON = re.compile(
-    r"\bhow (?:many|much|long|far|old|fast|often)\b|\bwhat is \d|\b(?:calculate|compute|solve|prove|probability|"
-    r"percent\w*|average|sum|product|remainder|divisible|equation|integer|prime|puzzle|riddle|logic\w*|deduce|therefore|"
+    r"\b(?:at what time|in base \d|neighbours|in a row)\b|\bhow (?:many|much|long|far|old|fast|often)\b|\bwhat is \d|"
+    r"\b(?:calculate|compute|solve|prove|"
+    r"probability|percent\w*|average|sum|product|remainder|divisible|equation|integer|prime|puzzle|riddle|logic\w*|deduce|therefore|"
     r"which (?:day|option|number|of the following)|largest|smallest|sequence|true or false|"
     r"wie ?viele?|berechne\w*|combien|calcule\w*|cuánt\w*|calcula\w*)\b|\d\s*[-+*/×÷^%=]\s*\d|^\s*\(?[a-d][).]\s",
     _I | re.MULTILINE,
@@ -218,13 +216,10 @@ def categorise(user_text: str, *, tools: bool) -> Category:
     text = user_text[:_LOOKED_AT]
     if _SENSITIVE.search(text):
         return "refusal"
-    if _JOB_ID.search(text) and _JOB.search(text):
-        return "tools" if tools else "refusal"
-    code = _CODE.search(text) is not None
-    if not code and _MEDIA.search(text) and _MAKE.search(text):
-        return "tools" if tools else "refusal"
-    if code:
+    if _CODE.search(text):
         return "code"
+    if _JOB_ID.search(text) or _DRAW.search(text) or (_MEDIA.search(text) and _MAKE.search(text)):
+        return "tools" if tools else "refusal"
     if _ABILITY.search(text):
         return "refusal"
     return "reasoning" if _REASON.search(text) else "other"

@@ -96,7 +96,7 @@ _MOST_DEPTH = 32
 # For text whose blanks have been collapsed: every part can match in one way only, so the search takes linear time.
 _TERM = r"(?:[-+] ?)?\({0,8}-?\d[\d,_]{0,30}(?:\.\d{1,30})?%?\){0,8}"
 _EXPRESSION = re.compile(rf"(?<![\w.,]){_TERM}(?: ?(?:\*\*|[-+*/^×÷·]) ?{_TERM}){{1,40}}")
-_EQUATION = re.compile(rf"({_EXPRESSION.pattern}) ?= ?(-?\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)(?![\d%])")
+_EQUATION = re.compile(rf"({_EXPRESSION.pattern}) ?= ?(-?\d{{1,30}}(?:,\d{{3}}){{0,8}}(?:\.\d{{1,30}})?)(?![\d%])")
 _NO_ARITHMETIC = re.compile(r"\d+(?:-\d+){2,}|\d{4}-\d\d|\d{1,4}/\d{1,2}/\d{1,4}")
 # A question that consists of an expression and such words asks for its value, and for nothing else.
 _ASKING = frozenset(

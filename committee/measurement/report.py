@@ -259,6 +259,8 @@ def _member(items: Sequence[Item], member: str) -> MemberFigures:
             changed = record.cross_check if record.cross_check.defect.strip() else record.samples[0]
             (harmed if record.samples[0].right else helped).append(changed.right != record.samples[0].right)
         for pair in {tuple(sorted(verdict.shown)) for verdict in record.verdicts}:
+            if pair[0] == pair[1]:
+                continue  # two views that come to the same here: there is nothing to judge
             vote = ballot(record.verdicts, pair)
             flips.append(vote is None)
             known = truth(item)

@@ -59,6 +59,7 @@ class Api:
     turns: Turns
     system: System
     speech: SpeechRoute
+    direct: frozenset[str]  # paths that do not stand in `routes`; each is also served below `/v1`
 
     async def aclose(self) -> None:
         """Let started effects finish, stop background checks and child processes; before the database is closed."""
@@ -151,7 +152,7 @@ def create_api(
         base_url=server.base_url,
         public_base_url=server.public_base_url,
     )
-    return Api(app, routes, turns, system, speech)
+    return Api(app, routes, turns, system, speech, frozenset(direct))
 
 
 def _beside(embedder: Embedder, infill: Infill | None) -> list[ListedModel]:

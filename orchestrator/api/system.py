@@ -143,6 +143,8 @@ class System:
                 "database": self._database_kind(),
                 "members": "connected" if real else "offline" if views else "unknown",
                 "renderer": "preview",
+                "embedder": self._named("embeddings"),
+                "infill": self._named("infill"),
             },
         }
         return (200 if db_ok else 503), body
@@ -217,6 +219,10 @@ class System:
         entry = {"id": model.id, "object": "model", "created": self._started, "owned_by": owner}
         window = {} if model.context_length is None else {"context_length": model.context_length}
         return {**entry, "capabilities": list(model.capabilities), **window}
+
+    def _named(self, capability: str) -> str:
+        """The model beside the committee that can do it, or "none"."""
+        return next((model.id for model in self._beside if capability in model.capabilities), "none")
 
     def _database_kind(self) -> str:
         return "connected" if self._settings.database.external_dsn else "embedded"
