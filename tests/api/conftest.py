@@ -66,12 +66,14 @@ StartServer = Callable[..., Awaitable[Server]]
 
 @pytest.fixture
 async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServer]:
-    """Start servers; `ollamas` gives the members' fake servers, without them the members are offline."""
+    """Start servers; `ollamas` gives the members' fake servers, without them the members are offline, and `configs`
+    says everything about them."""
     async with AsyncExitStack() as stack:
 
         async def start(
             *,
             ollamas: Sequence[FakeOllama] = (),
+            configs: Sequence[MemberConfig] = (),
             server: ServerSettings | None = None,
             committee: CommitteeSettings | None = None,
             tools: ToolSettings | None = None,
@@ -97,7 +99,8 @@ async def start_server(db: Database, tmp_path: Path) -> AsyncIterator[StartServe
             events = JobEvents(db, jobs)
             events.start()
             stack.push_async_callback(events.close)
-            members = Committee(await open_members(_configs(ollamas)), planner="qwen3", config=config, embed=embed)
+            backends = await open_members(configs or _configs(ollamas))
+            members = Committee(backends, planner="qwen3", config=config, embed=embed)
             stack.push_async_callback(members.aclose)
             api = create_api(
                 settings=settings,

@@ -56,6 +56,9 @@ class Fault(StrEnum):
     WRONG_MODEL = "wrong model"
     HUGE_LINE = "huge line"
     BROKEN_CALL = "broken call"  # a tool call whose arguments are not JSON
+    SLOW_LOAD = "slow load"  # not a byte while the model is being loaded, which never ends
+    REFUSAL = "refusal"  # a polite refusal in the place of whatever was asked for
+    GARBAGE = "garbage"  # words and signs without any sense
 
 
 @dataclass
@@ -69,6 +72,9 @@ class Reply:
 
 
 Answer = Callable[[dict[str, Any]], Reply]
+
+REFUSAL = "I'm sorry, but I can't help with that request."
+GARBAGE = 'Zx}{]] \u0000\u202e "calls": [{"tool": <|im_end|> \ufffd 1e999 \\u00 {"action"'
 
 # A member that keeps its view, approves nothing, and prefers nothing.
 REVIEW: dict[str, Any] = {
@@ -100,9 +106,12 @@ class FakeOllama:
         self.thinking = ""
         self.answer: Answer | None = None
         self.fault: Fault | None = None
+        self.fault_of: Callable[[dict[str, Any]], Fault | None] | None = None  # in the place of `fault`, chat by chat
         # None: every chat; else those of one stage, as `stage_of` tells them apart.
         self.fault_stage: str | None = None
         self.fault_count: int | None = None
+        self.hangs = False  # takes every request, whatever its path, and answers none
+        self.hangs_at: set[str] = set()  # the same for some paths
         self.drip_s = 0.05
         self.end_s = 0.0  # between the last line and the end of the body
         self.split_utf8 = False
@@ -189,6 +198,8 @@ class FakeOllama:
     @web.middleware
     async def _record(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.paths.append(request.path)
+        if self.hangs or request.path in self.hangs_at:
+            await self._stopping.wait()
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -199,7 +210,7 @@ class FakeOllama:
             fault = self._take_fault(body)
             if refusal := await self._refuse(body, fault):
                 return refusal
-            await self._load(body)
+            await self._load(body, fault)
             if not body["messages"]:
                 return web.json_response(self._last(body, Reply(done_reason="load")))
             reply = self._reply(body)
@@ -326,6 +337,8 @@ class FakeOllama:
             self._changed.notify_all()
 
     def _take_fault(self, body: dict[str, Any]) -> Fault | None:
+        if self.fault_of is not None:
+            return self.fault_of(body)
         if self.fault is None or self.fault_stage not in (None, stage_of(body)):
             return None
         if self.fault_count is not None:
@@ -351,8 +364,11 @@ class FakeOllama:
             return _error(400, "the input length exceeds the context length")
         return None
 
-    async def _load(self, body: dict[str, Any]) -> None:
+    async def _load(self, body: dict[str, Any], fault: Fault | None = None) -> None:
         name, context = body["model"], self._context(body)
+        if fault is Fault.SLOW_LOAD:
+            self.loaded.pop(name, None)
+            await self._stopping.wait()
         if self.loaded.get(name) != context:
             if self.load_s:
                 await asyncio.sleep(self.load_s)
@@ -394,8 +410,7 @@ class FakeOllama:
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        if fault in (Fault.EMPTY, Fault.THINK_ONLY):
-            reply = Reply(thinking="Let me see." if fault is Fault.THINK_ONLY else "")
+        reply = spoilt(reply, fault)
         messages = _messages(reply)
         half = max(1, len(messages) // 2)
         for number, message in enumerate(messages):
@@ -519,6 +534,20 @@ def stage_of(body: dict[str, Any]) -> str:
     if any(re.match(r"\d+\.", name) for name in fields):
         return "choose"
     return "native" if body.get("tools") else "speak"
+
+
+def spoilt(reply: Reply, fault: Fault | None) -> Reply:
+    """The answer with what is wrong about its words; breaks of the stream are another matter."""
+    match fault:
+        case Fault.EMPTY:
+            return Reply()
+        case Fault.THINK_ONLY:
+            return Reply(thinking="Let me see.")
+        case Fault.REFUSAL:
+            return Reply(REFUSAL)
+        case Fault.GARBAGE:
+            return Reply(GARBAGE)
+    return reply
 
 
 def _native_calls(plan: dict[str, Any] | str) -> list[dict[str, Any]]:

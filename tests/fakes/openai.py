@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.fakes.ollama import PLAN, Fault, Reply, _words, embedding, logprobs
+from tests.fakes.ollama import PLAN, Fault, Reply, _words, embedding, logprobs, spoilt
 
 _CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_767_225_600}
 
@@ -29,6 +29,8 @@ class FakeOpenAI:
         self.answer: Callable[[dict[str, Any]], Reply] | None = None
         self.refuse: set[str] = set()
         self.fault: Fault | None = None
+        self.fault_of: Callable[[dict[str, Any]], Fault | None] | None = None  # in the place of `fault`, chat by chat
+        self.open = 0
         self.think_tags = False
         self.listed: dict[str, Any] = {}  # more about every model in the list, as vLLM and others tell it
         self.props: dict[str, Any] | None = None  # llama.cpp's own page
@@ -109,6 +111,23 @@ class FakeOpenAI:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.chats.append(body)
+        self.open += 1
+        try:
+            return await self._answer(request, body, self.fault_of(body) if self.fault_of else self.fault)
+        finally:
+            self.open -= 1
+
+    async def _answer(self, request: web.Request, body: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
+        if refusal := self._refuse(request, body, fault):
+            return refusal
+        if fault in (Fault.STALL, Fault.SLOW_LOAD):
+            await self._stopping.wait()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await self._stream(request, response, body, spoilt(self._reply(body), fault), fault)
+        return response
+
+    def _refuse(self, request: web.Request, body: dict[str, Any], fault: Fault | None) -> web.Response | None:
         if refusal := self._check_key(request):
             return refusal
         for name in self.refuse:
@@ -116,18 +135,16 @@ class FakeOpenAI:
                 return _error(400, f"Unsupported parameter: {name}")
         if "image_url" in self.refuse and any(isinstance(m["content"], list) for m in body["messages"]):
             return _error(400, "This model does not support image inputs.")
-        if body["model"] not in self.models:
+        if body["model"] not in self.models or fault is Fault.HTTP_404:
             return _error(404, f"The model `{body['model']}` does not exist.")
-        if self.fault is Fault.STALL:
-            await self._stopping.wait()
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        await self._stream(request, response, body, self._reply(body))
-        return response
+        if fault is Fault.HTTP_500:
+            return _error(500, "EngineCore encountered an issue. See stack trace (above) for the root cause.")
+        return None
 
     async def _stream(
-        self, request: web.Request, response: web.StreamResponse, body: dict[str, Any], reply: Reply
-    ) -> None:
+        self, request: web.Request, response: web.StreamResponse, body: dict[str, Any], reply: Reply,
+        fault: Fault | None,
+    ) -> None:  # fmt: skip
         await self._send(response, body, {"role": "assistant", "content": ""})
         words = _words(reply.content)
         if self.think_tags:
@@ -135,14 +152,18 @@ class FakeOpenAI:
         for number, word in enumerate(words):
             if self.token_ms:
                 await asyncio.sleep(self.token_ms / 1000)
-            if self.fault is not None and number == max(1, len(words) // 2) and await self._break(request, response):
+            if fault is not None and number == max(1, len(words) // 2) and await self._break(request, response, fault):
                 return
             await self._send(response, body, {"content": word})
+        if reply.thinking:
+            await self._send(response, body, {"reasoning_content": reply.thinking})
         for index, call in enumerate(reply.tool_calls):
             function = {"name": call["function"]["name"], "arguments": ""}
             head = {"index": index, "id": f"call_{index}", "type": "function", "function": function}
             await self._send(response, body, {"tool_calls": [head]})
             text = json.dumps(call["function"]["arguments"])
+            if fault is Fault.BROKEN_CALL:
+                text = text[:-2]
             for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
                 await self._send(response, body, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         await self._send(response, body, {}, "tool_calls" if reply.tool_calls else reply.done_reason)
@@ -150,16 +171,23 @@ class FakeOpenAI:
         await _event(response, {**_CHUNK, "model": body["model"], "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
 
-    async def _break(self, request: web.Request, response: web.StreamResponse) -> bool:
-        if self.fault is Fault.STALL_MIDWAY:
+    async def _break(self, request: web.Request, response: web.StreamResponse, fault: Fault) -> bool:
+        """Do in the middle of a stream what the fault says; True ends the answer there."""
+        if fault is Fault.STALL_MIDWAY:
             await self._stopping.wait()
-        elif self.fault is Fault.CUT:
+        elif fault is Fault.DRIP:
+            while not self._stopping.is_set():
+                await self._send(response, {"model": ""}, {"content": " x"})
+                await asyncio.sleep(0.05)
+        elif fault is Fault.CUT:
             assert request.transport is not None
             request.transport.abort()
-        elif self.fault is Fault.ERROR_LINE:
+        elif fault is Fault.ERROR_LINE:
             await _event(response, {"error": {"message": "CUDA error", "type": "server_error"}})
-        elif self.fault is Fault.MALFORMED:
+        elif fault is Fault.MALFORMED:
             await response.write(b'data: {"choices": [\n\n')
+        else:
+            return fault is Fault.NO_DONE
         return True
 
     async def _send(
