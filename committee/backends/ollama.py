@@ -111,7 +111,8 @@ class OllamaMember:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if not self._fitted:
-            await self._fit(timeout_s=_CHECK_TIMEOUT_S)  # a server that hangs must not cost the request its time
+            # A server that hangs must not cost the request its time.
+            await self._fit(timeout_s=min(_CHECK_TIMEOUT_S, request.first_byte_s))
         self._in_flight += 1
         try:
             lines = await self._ask(request)
@@ -196,9 +197,13 @@ class OllamaMember:
     async def _ask(self, request: ChatRequest) -> Lines:
         try:
             return await self._post(request)
-        except ModelMissing:
+        except ModelMissing as missing:
             # A missing model is the server's first word. Perhaps another tag is there.
-            await self.resolve()
+            try:
+                async with asyncio.timeout(request.first_byte_s):
+                    await self.resolve()
+            except TimeoutError:
+                raise missing from None
             return await self._post(request)
 
     async def _post(self, request: ChatRequest) -> Lines:
@@ -251,7 +256,7 @@ class OllamaMember:
         That one must have been heard of late, or requests that are stuck together would wait for each other.
         """
         try:
-            running = await self._running()
+            running = await self._running(timeout_s=min(_CHECK_TIMEOUT_S, silence_s))
         except MemberError:
             return False
         loaded = any(_same_tag(str(entry.get("name")), self.model) for entry in running)
@@ -297,13 +302,13 @@ class OllamaMember:
         return context
 
     async def _check_load(self) -> None:
-        """After a load: see how large a context there was room for."""
+        """After a load: see how large a context there was room for. Once: no answer is to wait for this again."""
+        self._checked = True
         try:
             running = await self._running(timeout_s=_CHECK_TIMEOUT_S)
         except MemberError:
             return
         self._correct(self._entry_of(running))
-        self._checked = True
 
     def _spilled(self, vram: int, size: int) -> str:
         variable = self._config.window_variable or "its NUM_CTX variable"

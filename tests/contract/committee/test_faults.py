@@ -12,9 +12,11 @@ from tests.fakes.ollama import Fault
 
 # A turn waits at most for a probe with its retry, then for a speaker with its retry, then for the other one.
 LIMIT_S = 2 * QUICK.probe_timeout_s + 3 * QUICK.speak_timeout_s + 1
+# Without those that leave an answer whole, however little it says.
+FAULTS = [fault for fault in Fault if fault not in (Fault.REFUSAL, Fault.GARBAGE)]
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stage", [None, "probe", "speak"])
 async def test_one_member_fails(table: Table, fault: Fault, stage: str | None) -> None:
     table.gptoss.fault, table.gptoss.fault_stage = fault, stage
@@ -26,7 +28,7 @@ async def test_one_member_fails(table: Table, fault: Fault, stage: str | None) -
     assert (told.finished.members["gptoss"] == "ok") == (stage == "speak")
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stage", [None, "speak"])
 async def test_the_speaker_fails(table: Table, fault: Fault, stage: str | None) -> None:
     table.qwen.fault, table.qwen.fault_stage = fault, stage
@@ -43,7 +45,7 @@ async def test_the_speaker_fails(table: Table, fault: Fault, stage: str | None) 
         assert error.member == "qwen3"
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stage", [None, "probe", "speak"])
 async def test_both_fail(table: Table, fault: Fault, stage: str | None) -> None:
     for fake in (table.qwen, table.gptoss):
@@ -86,3 +88,29 @@ async def test_connections_do_not_pile_up(table: Table) -> None:
     for _ in range(5):
         await table.ask("Hello")
     await table.gptoss.until(lambda: table.gptoss.open == 0)
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+async def test_a_server_that_answers_nothing_at_all_costs_no_more(table: Table, fitted: bool) -> None:
+    if fitted:
+        await table.ask("Hello")
+    table.qwen.hangs = table.gptoss.hangs = True
+    began = asyncio.get_running_loop().time()
+    told, error = await until_the_end(table)
+    assert told is None
+    assert isinstance(error, CommitteeUnavailable)
+    took_s = asyncio.get_running_loop().time() - began
+    assert took_s < QUICK.first_byte_timeout_s + QUICK.cold_load_timeout_s + 0.5, took_s
+
+
+async def test_looking_for_another_model_costs_no_more(table: Table) -> None:
+    await table.ask("Hello")
+    for fake in (table.qwen, table.gptoss):
+        fake.fault = Fault.HTTP_404
+        fake.hangs_at = {"/api/tags", "/api/ps", "/api/show"}
+    began = asyncio.get_running_loop().time()
+    told, error = await until_the_end(table)
+    assert told is None
+    assert isinstance(error, CommitteeUnavailable)
+    took_s = asyncio.get_running_loop().time() - began
+    assert took_s < QUICK.first_byte_timeout_s + QUICK.cold_load_timeout_s + 0.5, took_s
