@@ -133,6 +133,9 @@ class OpenAIMember:
                     answer.read(raw)
                 if (delta := answer.take()) is not None:
                     yield delta
+                if answer.over:
+                    await lines.drain()
+                    break
         finally:
             lines.close()
         done, calls = answer.finish()
@@ -281,13 +284,15 @@ class _Answer:
         self._counted = 0
         self._thought = 0
         self._tags = _ThinkTags()
+        self.over = False  # the server has said that nothing follows
 
     def read(self, raw: bytes) -> None:
         """One line of the event stream. Raises BadAnswer, or the error that the server put into the stream."""
         if not raw.startswith(b"data:"):
             return
         data = raw[5:].strip()
-        if not data or data == b"[DONE]":
+        self.over = self.over or data == b"[DONE]"
+        if not data or self.over:
             return
         try:
             chunk = _decode(data)

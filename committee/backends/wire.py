@@ -31,6 +31,7 @@ MAX_LINE_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
 _MAX_JSON_BYTES = 4 << 20
+_ERROR_BODY_S = 0.5  # the status alone says enough to go on
 
 T = TypeVar("T")
 # Asked when the first byte is late: whether there is a reason to go on waiting.
@@ -217,7 +218,7 @@ async def _whole(connection: Connection, limit: int, deadline: float) -> bytes:
 
 async def _status_error(connection: Connection) -> MemberError:
     try:
-        body = await _whole(connection, _MAX_ERROR_BYTES, asyncio.get_running_loop().time() + 5)
+        body = await _whole(connection, _MAX_ERROR_BYTES, asyncio.get_running_loop().time() + _ERROR_BODY_S)
     except (TimeoutError, MemberError):
         body = b""
     return error_from(connection.status, _error_text(body))

@@ -342,11 +342,11 @@ def our_tasks() -> set[str]:
 async def check_nothing_is_left(server: Server, cast: Cast, before: set[str]) -> None:
     """No connection, no place, no task."""
     committee = server.api.turns.committee
-    sessions = [backend._server._session for backend in committee.members]  # type: ignore[attr-defined]
     async with asyncio.timeout(5):
         while any(fake.open for fake in cast.fakes.values()) or our_tasks() - before:
             await asyncio.sleep(0.02)
-    assert not any(session.connector._acquired for session in sessions if session is not None)
+    in_use = [backend._server.connections.in_use for backend in committee.members]  # type: ignore[attr-defined]
+    assert in_use == [0, 0]
     assert server.api.turns._active == 0
     assert [(seat._busy, len(seat._waiting)) for seat in committee._seats] == [(0, 0), (0, 0)]
 

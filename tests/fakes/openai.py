@@ -31,6 +31,7 @@ class FakeOpenAI:
         self.fault: Fault | None = None
         self.fault_of: Callable[[dict[str, Any]], Fault | None] | None = None  # in the place of `fault`, chat by chat
         self.open = 0
+        self.end_s = 0.0  # between [DONE] and the end of the body
         self.think_tags = False
         self.listed: dict[str, Any] = {}  # more about every model in the list, as vLLM and others tell it
         self.props: dict[str, Any] | None = None  # llama.cpp's own page
@@ -170,6 +171,7 @@ class FakeOpenAI:
         usage = {"prompt_tokens": 11, "completion_tokens": len(words), "total_tokens": 11 + len(words)}
         await _event(response, {**_CHUNK, "model": body["model"], "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
+        await asyncio.sleep(self.end_s)
 
     async def _break(self, request: web.Request, response: web.StreamResponse, fault: Fault) -> bool:
         """Do in the middle of a stream what the fault says; True ends the answer there."""

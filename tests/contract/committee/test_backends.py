@@ -369,6 +369,13 @@ class TestOpenAI:
             await collect(backend, request())
         await backend.aclose()
 
+    async def test_the_end_is_where_the_server_says_so(self, openai: FakeOpenAI) -> None:
+        openai.end_s = 60  # it keeps the connection open
+        backend = OpenAIMember(MemberConfig("qwen3", "qwen3-32b", openai.base_url))
+        async with asyncio.timeout(5):
+            assert text_of(await collect(backend, request(idle_s=30))) == "Hello from the model."
+        await backend.aclose()
+
     async def test_the_key_is_sent_and_a_wrong_one_is_named(self) -> None:
         async with FakeOpenAI("m", key="sk-right") as fake:
             right = OpenAIMember(MemberConfig("m", "m", fake.base_url, api_key="sk-right"))
