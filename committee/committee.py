@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
+from committee import straight
 from committee.calibration import Gate, Table
 from committee.deliberation import Deliberation, Equipment
 from committee.evidence import STANDARD, Check
@@ -60,7 +61,14 @@ class Committee:
         table = self._gate.table({seat.name: seat.backend.model for seat in self._seats})
         if table is not self._equipment.table:
             self._equipment = replace(self._equipment, table=table)
-        return Deliberation(self._seats, self.planner, self.config, turn, self._equipment).run()
+        equipment = self._equipment
+
+        def deliberation(begun: straight.Begun | None = None) -> AsyncGenerator[Event, None]:
+            return Deliberation(self._seats, self.planner, self.config, turn, equipment, begun=begun).run()
+
+        if (seat := straight.seat_of(turn, self._seats)) is not None:
+            return straight.answer(turn, seat, self._seats, self.config, equipment.ratios, deliberation)
+        return deliberation()
 
     async def health(self) -> list[MemberHealth]:
         """How every member is, asked in parallel."""

@@ -59,6 +59,7 @@ from committee.schema import (
 )
 from committee.seats import CommitteeConfig, Seat
 from committee.speaking import Spoken, Voices
+from committee.straight import Begun
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +137,10 @@ class Deliberation:
         equipment: Equipment,
         *,
         again: bool = False,
+        begun: Begun | None = None,
     ) -> None:
         self.turn = turn
+        self.begun = begun
         self.chair = planner
         self.again = again
         self.config = config
@@ -149,8 +152,10 @@ class Deliberation:
         self.must_call = bool(self.tools) and turn.tool_choice not in ("auto", "none")
         self.messages: Sequence[Message] = turn.messages
         self.user_text = last_user_text(turn.messages)
-        self.budget = Budget(hidden_tokens=config.hidden_tokens, wall_s=config.turn_timeout_s)
-        self.ledger = Ledger(self.budget)
+        self.budget = (
+            begun.budget if begun else Budget(hidden_tokens=config.hidden_tokens, wall_s=config.turn_timeout_s)
+        )
+        self.ledger = begun.ledger if begun else Ledger(self.budget)
         self.asking = Asking(self.ledger, equipment.ratios, self._new_pace)
         self.voices = Voices(self.ledger, equipment.ratios, self._new_pace)
         self.account = Account(mode=turn.mode.partition(":")[0])
@@ -181,7 +186,8 @@ class Deliberation:
         )
         if route.why:
             self.account = replace(self.account, route=route.why)
-            yield StageEvent("route", self.planner, "solo", route.why)
+            if self.begun is None:
+                yield StageEvent("route", self.planner, "solo", route.why)
         known = dict(self.equipment.ratios.known)
         try:
             async with aclosing(self._answer(route)) as events:
@@ -771,18 +777,17 @@ class Deliberation:
             last = number == self.config.max_tool_iterations or self.budget.left_s <= 0
             tools = () if last or self._stumbles_over_tools(seat) else self.tools
             spoken = Spoken()
-            for waiting in self._newly_held(decision):
-                yield waiting
-            yield StageEvent("speak", seat.name, "started")
-            request = self.requests.native(seat.name, messages, tools, self.outcomes)
-            async with aclosing(self.voices.speak(seat, request, spoken)) as content:
-                async for event in content:
-                    yield event
+            if self.begun is not None:
+                spoken, self.begun = self.begun.spoken, None
+            else:
+                for waiting in self._newly_held(decision):
+                    yield waiting
+                yield StageEvent("speak", seat.name, "started")
+                request = self.requests.native(seat.name, messages, tools, self.outcomes)
+                async with aclosing(self.voices.speak(seat, request, spoken)) as content:
+                    async for event in content:
+                        yield event
             if spoken.done is None:
-                return
-            if not spoken.calls and self.turn.n == 1:  # by far the most usual end, and the cheapest
-                reason = spoken.done.finish_reason
-                yield self._finished("stop" if reason == "tool_calls" else reason, decision, seat.name)
                 return
             planned, calls = self._checked(spoken.calls, tools, number)
             if not asked_for and len(self.seats) > 1 and any(one.tool.effect in _CHANGING for one in planned):
