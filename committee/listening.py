@@ -40,10 +40,13 @@ class Pace:
         if self._since is None:
             self._since = now
         # Reads bundle tokens; four characters make one, and a read is at least one.
-        tokens = max(1.0, (len(delta.text) + len(delta.thinking)) / 4)
-        self._seen.append((now, tokens))
+        size = (len(delta.text) + len(delta.thinking)) / 4
+        tokens = size if size > 1.0 else 1.0
+        seen = self._seen
+        seen.append((now, tokens))
         self._count += tokens
-        while self._seen[0][0] < now - self._window_s:
-            self._count -= self._seen.popleft()[1]
+        begin = now - self._window_s
+        while seen[0][0] < begin:
+            self._count -= seen.popleft()[1]
         if now - self._since >= self._window_s and self._count < self._least:
             raise MemberTimeout(f"It wrote fewer than {self._least:g} tokens in {self._window_s:g} s.")

@@ -1,6 +1,7 @@
 """The committee's own words: what goes in, what members exchange, what comes out.
 
-Everything here is plain immutable data. Wire formats of model servers stay in `committee.backends`; what the members
+Everything here is plain immutable data; what is made for every piece of an answer is a Struct, which costs a fraction.
+Wire formats of model servers stay in `committee.backends`; what the members
 must answer in a probe is in `committee.proposal`.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Effect: TypeAlias = Literal["read", "write", "job", "client"]
@@ -124,8 +127,7 @@ class ChatRequest:
     idle_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The end of a member's answer, with what it cost. `completion_tokens` includes `thinking_tokens`."""
 
     finish_reason: FinishReason
@@ -143,8 +145,7 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """A piece of a member's answer; the last one, and only that, carries `done`."""
 
     text: str = ""
@@ -290,8 +291,7 @@ class MemberUsage:
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StageEvent:
+class StageEvent(msgspec.Struct, frozen=True):
     """The deliberation moved on; `event` says how.
 
     stage: "route", "probe", "compare", "evidence", "cross-check", "verdict", "sample", "choose", "act", "replan" or
@@ -306,16 +306,14 @@ class StageEvent:
     calls: tuple[ToolCall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
+class ReasoningDelta(msgspec.Struct, frozen=True):
     """Whole lines of a member's thoughts, for whoever wants to watch."""
 
     member: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContentDelta:
+class ContentDelta(msgspec.Struct, frozen=True):
     """A piece of the answer, as it comes from the speaker. `index` tells several answers apart (Turn.n)."""
 
     text: str

@@ -448,6 +448,8 @@ class _Answer:
 
     def read(self, lines: Sequence[bytes]) -> tuple[Delta | None, Done | None]:
         """The lines of one read as one delta, and the end if it is among them."""
+        if len(lines) == 1 and (word := self._word(lines[0])) is not None:
+            return word, None
         text: list[str] = []
         thinking: list[str] = []
         calls: list[_Call] = []
@@ -476,6 +478,17 @@ class _Answer:
             return None, done
         made = _tool_calls(calls) if calls else ()
         return Delta("".join(text), "".join(thinking), made, logprobs=token_logprobs(tokens) if tokens else ()), done
+
+    def _word(self, raw: bytes) -> Delta | None:
+        """A read that brings one word and nothing else, as nearly all do; None for every other one."""
+        if self._asked is not None:
+            return None
+        line = self._parse(raw) if raw and not raw.isspace() else _Line()
+        reply = line.message
+        if reply is None or line.done or reply.thinking or reply.tool_calls or line.logprobs or not reply.content:
+            return None
+        self._words += 1
+        return Delta(reply.content)
 
     def _parse(self, raw: bytes) -> _Line:
         try:

@@ -141,6 +141,8 @@ class Lines:
             self._total += len(chunk)
             if self._total > MAX_ANSWER_BYTES:
                 raise AnswerTooLarge(f"The answer has more than {MAX_ANSWER_BYTES >> 20} MiB.")
+            if not self._rest and _is_one_line(chunk):
+                return [chunk]
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if len(self._rest) > MAX_LINE_BYTES or len(chunk) > MAX_LINE_BYTES < max(map(len, lines), default=0):
                 raise AnswerTooLarge(f"A line of the answer has more than {MAX_LINE_BYTES >> 10} KiB.")
@@ -180,6 +182,11 @@ class Lines:
 
     def _late(self) -> MemberTimeout:
         return MemberTimeout(f"The answer was not complete after {self._request.total_s:g} s.")
+
+
+def _is_one_line(chunk: bytes) -> bool:
+    """Whether a read is one whole line, with perhaps an empty one after it. Nearly all are."""
+    return chunk.endswith(b"\n") and len(chunk) - chunk.find(b"\n") <= 2 and len(chunk) <= MAX_LINE_BYTES
 
 
 async def _patient(

@@ -113,8 +113,9 @@ async def body_of(receive: Receive) -> bytes:
 def caller_of(connection: HTTPConnection) -> Caller:
     principal = principal_of(connection)
     # The official SDKs count their own retries in a header.
-    retries = connection.headers.get("x-stainless-retry-count", "0")
-    return Caller(principal.owner, principal.scopes, base_url_of(connection), retry=retries not in {"", "0"})
+    given = (value for name, value in connection.scope["headers"] if name == b"x-stainless-retry-count")
+    retries = next(given, b"0")
+    return Caller(principal.owner, principal.scopes, base_url_of(connection), retry=retries not in {b"", b"0"})
 
 
 async def stream_turn(

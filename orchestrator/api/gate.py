@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -179,9 +179,10 @@ class Gate:
             return receive
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.", code="content_encoding_not_supported")
-        if local_path(scope["path"]) == UPLOAD_PATH:
+        path = local_path(scope["path"])
+        if path == UPLOAD_PATH:
             return _admit_upload(headers, receive, self._max_upload_bytes)
-        large = _LARGE_BODIES.fullmatch(local_path(scope["path"]))
+        large = _LARGE_BODIES.fullmatch(path)
         limit = self._max_body_bytes if large else min(self._max_body_bytes, SMALL_BODY_BYTES)
         _check_length(headers, limit)
         try:
@@ -212,20 +213,23 @@ class _Response:
             (b"vary", b"origin"),
         ]
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
+        # No coroutine of its own: this is passed for every piece of an answer.
         if message["type"] == "http.response.start":
             self.started = True
-            present = {name for name, _ in message.get("headers", ())}
-            elapsed_ms = str(round((time.perf_counter() - self._began) * 1000)).encode()
-            message["headers"] = [
-                *message.get("headers", ()),
-                *self._headers,
-                (b"openai-processing-ms", elapsed_ms),
-                *((name, value) for name, value in _DEFAULT_HEADERS if name not in present),
-            ]
+            self._stamp(message)
         elif not message.get("more_body", False):
             self.ended = True
-        await self._send(message)
+        return self._send(message)
+
+    def _stamp(self, message: Message) -> None:
+        headers = list(message.get("headers", ()))
+        present = {name for name, _ in headers}
+        elapsed_ms = b"%d" % round((time.perf_counter() - self._began) * 1000)
+        headers += self._headers
+        headers.append((b"openai-processing-ms", elapsed_ms))
+        headers += [header for header in _DEFAULT_HEADERS if header[0] not in present]
+        message["headers"] = headers
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:

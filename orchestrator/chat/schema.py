@@ -8,11 +8,12 @@ names the field.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -293,10 +294,16 @@ def asked_of_committee(mode: str | None, confirm: Sequence[str] | None) -> tuple
     return mode, confirm
 
 
+@functools.lru_cache(maxsize=256)
+def _decoder(kind: Hashable) -> Callable[[bytes | Raw], Any]:
+    # Looking at a type costs more than decoding a small value of it.
+    return msgspec.json.Decoder(cast(Any, kind)).decode
+
+
 def decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
     """Decode one piece of a request, which stands at `where` in it. Raises BadRequest with the field as `param`."""
     try:
-        decoded = msgspec.json.decode(raw, type=kind)
+        decoded: T = _decoder(cast(Hashable, kind))(raw)
     except msgspec.ValidationError as error:
         text = str(error)
         found = _AT.search(text)
@@ -383,6 +390,8 @@ def _tools(body: _Body, allowed: frozenset[str] | None) -> tuple[ToolSpec, ...]:
 
 def _opted_in(body: _Body) -> frozenset[str]:
     """Tools of this server that the client asks for among its own, as {"type": "committee:<name>"}, in wire names."""
+    if not body.tools:
+        return frozenset()
     types = (decode(raw, _Tool, f"tools[{position}]").type for position, raw in enumerate(body.tools or ()))
     return frozenset(kind.removeprefix(OWN_TOOL).replace(".", "_") for kind in types if kind.startswith(OWN_TOOL))
 
@@ -390,6 +399,8 @@ def _opted_in(body: _Body) -> frozenset[str]:
 def _tool_choice(body: _Body) -> tuple[str, frozenset[str] | None]:
     """ "auto", "none", "required" or the name of the tool that must be called; and the only tools that may be."""
     raw = body.function_call if body.tool_choice == _NULL else body.tool_choice
+    if raw == _NULL:
+        return "auto", None
     choice = decode(raw, str | _NamedChoice | None, "tool_choice")  # type: ignore[arg-type]
     if choice is None:
         return "auto", None
@@ -444,6 +455,8 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
 
 
 async def _response_schema(body: _Body) -> dict[str, Any] | None:
+    if body.response_format == _NULL:
+        return None
     wanted = decode(body.response_format, _ResponseFormat | None, "response_format")  # type: ignore[arg-type]
     if wanted is None or wanted.type == "text":
         return None

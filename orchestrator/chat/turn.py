@@ -7,6 +7,7 @@ a heading of its own, and not at all where the client asked for a JSON answer.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from committee import (
     ClientToolCalls,
     Committee,
     CommitteeError,
+    ContentDelta,
     Event,
     Finished,
     Message,
@@ -251,11 +253,11 @@ class RunningTurn:
         if self.turns.exchanges is not None and self.run.opening is not None:
             self.turns.later(self.turns.exchanges.end_run(self.run.id, delivered=self.delivered))
 
-    @property
+    @functools.cached_property
     def _fingerprint(self) -> str:
         return "/".join((self.caller.owner, self.request.fingerprint, *self.request.confirm))
 
-    @property
+    @functools.cached_property
     def seed(self) -> int:
         """From the conversation, so that the same request gives the same plan."""
         given = self.request.seed
@@ -292,7 +294,9 @@ class RunningTurn:
         try:
             async with aclosing(self.turns.committee.deliberate(turn)) as events:
                 async for event in events:
-                    if isinstance(event, ClientToolCalls):
+                    if isinstance(event, ContentDelta):
+                        pass  # nearly all of them
+                    elif isinstance(event, ClientToolCalls):
                         event = await self._keep_hidden(event)
                     elif isinstance(event, StageEvent) and event.calls:
                         await self._hold(event.calls)
