@@ -32,10 +32,12 @@ from orchestrator.api.auth import base_url_of, principal_of
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.chat.attachments import Attachments
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.dialect import Answer, AnswerWriter, Asked, Dialect
+from orchestrator.chat.narrator import Narrator
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.structured import problem_with
-from orchestrator.chat.turn import Caller, Narrator, RunningTurn, Turns
+from orchestrator.chat.turn import RunningTurn, Turns
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest, parse_request
-from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import ChunkWriter, Head, committee_of, completion, usage_of
 
 

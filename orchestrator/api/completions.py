@@ -27,8 +27,10 @@ from committee.infill import Gap, Infill
 from orchestrator.api.answering import body_of, caller_of, send_json
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
+from orchestrator.chat.caller import Caller
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest, decode
-from orchestrator.chat.turn import COMMITTEE_MODEL, Caller, Turns
+from orchestrator.chat.turn import Turns
 from orchestrator.chat.wire import DONE, Head, usage_of
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull, Unavailable
 
@@ -122,7 +124,7 @@ class Completions:
                 code="fim_not_configured",
                 param="suffix",
             )
-        if asked.model and asked.model not in self._turns.model_ids():
+        if asked.model and asked.model not in self._turns.models.ids():
             raise NotFound(
                 f"The model {asked.model[:100]!r} does not exist; gaps are filled by {infill.model!r}.",
                 code="model_not_found",

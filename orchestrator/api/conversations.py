@@ -48,9 +48,11 @@ from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.confirmation import confirmed_ids
 from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
 from orchestrator.chat.dialect import Answer
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
+from orchestrator.chat.narrator import Narrator
 from orchestrator.chat.parts import Attached, Part
 from orchestrator.chat.schema import MAX_CONFIRMED, CompletionRequest, asked_of_committee
-from orchestrator.chat.turn import COMMITTEE_MODEL, Narrator, RunningTurn, Turns
+from orchestrator.chat.turn import RunningTurn, Turns
 from orchestrator.chat.wire import ChunkWriter, Head, calls_of, committee_of
 from orchestrator.errors import NotFound, OrchestratorError
 

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from orchestrator.api.answering import body_of, caller_of
 from orchestrator.api.event_stream import unless_gone
-from orchestrator.chat.turn import Caller
+from orchestrator.chat.caller import Caller
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Raw, Struct
 
 from orchestrator.api.direct import Reply
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.schema import decode
-from orchestrator.chat.turn import Caller
 from orchestrator.errors import BadRequest, NotFound, TookTooLong
 from rag import Embedder, Embeddings, Vector
 

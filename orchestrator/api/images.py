@@ -21,9 +21,9 @@ from msgspec import Meta, Struct
 from orchestrator.api.direct import Reply
 from orchestrator.api.jobs import checked_payload
 from orchestrator.artifacts import ArtifactStore
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.runs import Run, Runs
 from orchestrator.chat.schema import decode
-from orchestrator.chat.turn import Caller
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, TookTooLong
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import Job, JobKind, job_urls

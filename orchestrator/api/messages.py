@@ -21,5 +21,5 @@ class CountTokens:
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"allow": "POST"})
         request = await counted(await body_of(receive))
-        self._turns.mode_of(request.model)  # an unknown model is refused here as well
+        self._turns.models.mode_of(request.model)  # an unknown model is refused here as well
         await send_json(send, msgspec.json.encode({"input_tokens": prompt_tokens(request)}))

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from orchestrator.api.direct import Reply
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.schema import decode
-from orchestrator.chat.turn import Caller
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
 from orchestrator.films.sound import FORMATS
 from orchestrator.films.speech import languages, variants

@@ -25,7 +25,8 @@ from starlette.responses import JSONResponse
 
 from committee import MemberHealth
 from committee.context.icw import VERSION as ICW_VERSION
-from orchestrator.chat.turn import COMMITTEE_ALIASES, COMMITTEE_MODEL, Turns
+from orchestrator.chat.model_ids import COMMITTEE_ALIASES, COMMITTEE_MODEL
+from orchestrator.chat.turn import Turns
 from orchestrator.db.pool import Database
 from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.settings import Settings

@@ -14,13 +14,13 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from PIL import Image
 
 from committee.schema import Message
 from orchestrator.artifacts import Artifact, ArtifactStore
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.media_types import kind_of, sniff
 from orchestrator.chat.parts import Attached, Part
 from orchestrator.chat.schema import CompletionRequest
@@ -36,15 +36,6 @@ _DATA_URL = re.compile(r"data:(?P<type>[^;,]{0,200})(?P<more>(?:;[^;,]{0,200})*)
 _ENDINGS = {"text/plain": "txt", "text/markdown": "md", "image/jpeg": "jpg", "audio/mpeg": "mp3", "audio/x-wav": "wav"}
 
 
-class Asking(Protocol):
-    """Who sent the request, and the address under which they reach this server."""
-
-    @property
-    def owner(self) -> str: ...
-    @property
-    def base_url(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Held:
     """An attachment that is kept here; `text` and `picture` (base64) are what members may be shown of it."""
@@ -58,7 +49,7 @@ class _Held:
 class _Intake:
     """What one request's attachments have come to so far."""
 
-    caller: Asking
+    caller: Caller
     text_bytes: int = MAX_ALL_TEXT_BYTES
     held: list[_Held] = field(default_factory=list)
 
@@ -69,7 +60,7 @@ class Attachments:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
-    async def settle(self, request: CompletionRequest, caller: Asking, *, for_tools: bool = True) -> CompletionRequest:
+    async def settle(self, request: CompletionRequest, caller: Caller, *, for_tools: bool = True) -> CompletionRequest:
         """`request` with every attachment stored, named in its message and listed in `attachments`.
 
         for_tools: whether a tool may be handed a file. Raises BadRequest for data that is not what it has to be, for
@@ -113,7 +104,7 @@ class Attachments:
                 raise _useless(part, held.attachment)
         return _with_texts(replace(message, content="\n".join(pieces), images=tuple(pictures)), texts)
 
-    async def _held(self, part: Attached, caller: Asking) -> _Held | None:
+    async def _held(self, part: Attached, caller: Caller) -> _Held | None:
         """The attachment as it is kept here; None for one that lies elsewhere."""
         if part.data:
             data = await asyncio.to_thread(decode, part)
@@ -127,7 +118,7 @@ class Attachments:
             artifact, data = found
         return await asyncio.to_thread(self._show, artifact, data, caller.base_url)
 
-    async def _kept(self, part: Attached, caller: Asking) -> tuple[Artifact, bytes] | None:
+    async def _kept(self, part: Attached, caller: Caller) -> tuple[Artifact, bytes] | None:
         """The caller's own file that an address names. What has its digest is that file, whatever the host."""
         try:
             url = urlsplit(part.url)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from committee import ToolCall, ToolSpec
+from committee import Message, ToolCall, ToolOutcome, ToolSpec
+from committee.prompts import outcome_json
 from orchestrator.chat.exchanges import ExchangeStore, arguments_text
 from orchestrator.chat.runs import REMEMBER_S, Effect, Run
 from orchestrator.errors import OrchestratorError
@@ -189,6 +190,21 @@ class Effects:
     def note(self, call: ToolCall, result: ToolResult) -> None:
         """Add to what ran. Results of others' words taint what is *planned* after them, which the committee knows."""
         self.acted.append(ActedCall(call, result))
+
+    def exchange(self) -> list[Message]:
+        """What ran, as the messages that a model would have seen."""
+        calls = tuple(one.call for one in self.acted)
+        results = [
+            Message(
+                "tool",
+                outcome_json(ToolOutcome(one.call, dict(one.result.data) or None, one.result.error)),
+                tool_call_id=one.call.id,
+                name=one.call.name,
+                tainted=one.call.name in self.specs and self.specs[one.call.name].taints,
+            )
+            for one in self.acted
+        ]
+        return [Message("assistant", "", tool_calls=calls), *results]
 
 
 class EffectJobs:

@@ -18,9 +18,9 @@ from committee import Finished, ToolCall
 from committee.context import tokens
 from committee.schema import TokenLogprob
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL, CompletionRequest
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
-from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import committee_of, usage_of
 from orchestrator.errors import BadRequest
 

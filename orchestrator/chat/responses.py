@@ -17,9 +17,9 @@ from msgspec import Meta, Raw, Struct
 
 from committee import Finished, TokenLogprob, ToolCall
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL
 from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
-from orchestrator.chat.turn import COMMITTEE_MODEL
 from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, usage_of
 from orchestrator.errors import BadRequest
 

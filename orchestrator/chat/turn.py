@@ -12,9 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import Any
-from uuid import UUID
 
 from committee import (
     ClientToolCalls,
@@ -24,46 +22,31 @@ from committee import (
     Event,
     Finished,
     Message,
-    ReasoningDelta,
     StageEvent,
     ToolCall,
     ToolOutcome,
     ToolSpec,
     Turn,
 )
-from committee.prompts import outcome_json
-from orchestrator.chat.confirmation import announcement, confirmed_ids, conversation_of, conversations
+from orchestrator.chat.caller import Caller
+from orchestrator.chat.confirmation import confirmed_ids, conversation_of, conversations
 from orchestrator.chat.effects import WAITS, ActedCall, EffectJobs, Effects
 from orchestrator.chat.exchanges import MAX_IDS, ExchangeStore, arguments_text
+from orchestrator.chat.model_ids import ModelIds
+from orchestrator.chat.offer import tools_for
 from orchestrator.chat.runs import Effect, Run, Runs
 from orchestrator.chat.schema import CompletionRequest
-from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
+from orchestrator.chat.sections import sections, watch_url
+from orchestrator.errors import OrchestratorError, QueueFull
 from orchestrator.jobs.store import JobStore
 from tools.registry import ToolContext, ToolRegistry
 from tools.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
-COMMITTEE_MODEL = "committee-qwen3-gpt-oss"
-COMMITTEE_ALIASES = ("wrapper-film-orchestrator", "committee")
-_MODES = frozenset({"solo", "auto", "deep"})
-# What a key must hold before the members even see a tool of that effect.
-_SCOPE_OF_EFFECT = {"read": "jobs:read", "write": "jobs:write", "job": "jobs:write"}
-_MOST_IDS_SHOWN = 20
-_LONGEST_ERROR = 800
 # Ids of calls to the client that have something behind them begin so; the rest of them is a hash.
 _MARKED = "call_x"
 _ID_CHARS = 23
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, what they may do, and the address that links for them start with."""
-
-    owner: str
-    scopes: frozenset[str]
-    base_url: str
-    retry: bool = False
 
 
 class Turns:
@@ -86,71 +69,20 @@ class Turns:
         self.exchanges = exchanges
         self.auto_execute = auto_execute
         self.runs = Runs()
-        self._aliases = dict(aliases or {})
+        self.models = ModelIds(committee, aliases)
         self._most = most
         self._active = 0
         self._effects: set[asyncio.Task[Any]] = set()
-
-    def model_ids(self) -> list[str]:
-        """Every id that `model` may name, the advertised one first."""
-        members = (name for member in self.committee.members for name in (member.model, member.name))
-        return list(dict.fromkeys((COMMITTEE_MODEL, *COMMITTEE_ALIASES, *members)))
-
-    def mode_of(self, model: str, asked: str = "") -> str:
-        """How the committee answers under that model id; `asked` is the mode that the request itself names.
-
-        A member's id means that member, whatever is asked besides. Raises NotFound (code `model_not_found`) and
-        BadRequest for a member that there is not.
-        """
-        for name in (model, self._meant_by(model)):
-            if (mode := self._own_mode(name, asked)) is not None:
-                return mode
-        raise NotFound(
-            f"The model {model[:100]!r} does not exist; there are {', '.join(self.model_ids())}.",
-            code="model_not_found",
-            param="model",
-        )
-
-    def _own_mode(self, model: str, asked: str) -> str | None:
-        name, _, suffix = model.rpartition("@") if model.rpartition("@")[2] in _MODES else (model, "", "")
-        if name in ("", COMMITTEE_MODEL, *COMMITTEE_ALIASES):
-            return self._committee_mode(asked or suffix or "auto")
-        for member in self.committee.members:
-            if name in (member.name, member.model):
-                return f"solo:{member.name}"
-        return None
-
-    def _meant_by(self, model: str) -> str:
-        """Our id for one that is not ours, by the first alias that fits; the same id when none does."""
-        return next((ours for pattern, ours in self._aliases.items() if fnmatchcase(model, pattern)), model)
-
-    def _committee_mode(self, asked: str) -> str:
-        kind, _, named = asked.partition(":")
-        if kind != "solo":
-            return asked
-        for member in self.committee.members:
-            if (named or self.committee.planner) in (member.name, member.model):
-                return f"solo:{member.name}"
-        known = ", ".join(member.name for member in self.committee.members)
-        raise BadRequest(
-            f"committee.mode: there is no member {named[:100]!r}; there are {known}.", param="committee.mode"
-        )
 
     def begin(self, request: CompletionRequest, caller: Caller) -> RunningTurn:
         """Take a place and prepare the turn; use the result as a context manager.
 
         Raises NotFound for an unknown model, BadRequest for an unknown tool choice, QueueFull when too many turns run.
         """
-        mode = self.mode_of(request.model, request.mode)
+        mode = self.models.mode_of(request.model, request.mode)
         if self._active >= self._most:
             raise QueueFull(f"{self._active} turns are running; try again.", code="too_many_turns", retry_after=2.0)
-        offered = self._offered(request, caller)
-        if request.tool_choice not in {"auto", "none", "required"} and not any(
-            spec.name == request.tool_choice and _may_be_demanded(spec, request) for spec in offered
-        ):
-            raise BadRequest(
-                f"tool_choice names {request.tool_choice[:100]!r}, which is not among the tools.", param="tool_choice"
-            )
+        offered = tools_for(request, self.tools, caller.scopes, forceable=self.auto_execute)
         return RunningTurn(self, request, caller, mode, offered)
 
     def may_use_tools(self, request: CompletionRequest) -> bool:
@@ -185,45 +117,6 @@ class Turns:
         """Wait for an effect that ends by itself even if the waiting is cancelled."""
         self.own(work)
         return await asyncio.shield(work)
-
-    def _offered(self, request: CompletionRequest, caller: Caller) -> tuple[ToolSpec, ...]:
-        """The client's tools, and those of ours that the caller may use.
-
-        On a name clash the client's wins. Beside tools of the client ours may not write unless they were asked for by
-        name: an editor must not find a second writer in its files.
-        """
-        taken = {tool.name.replace(".", "_") for tool in request.client_tools}
-        ours = tuple(
-            spec if self.auto_execute else replace(spec, forceable=False)
-            for spec in self.tools.specs()
-            if spec.name not in taken
-            and _SCOPE_OF_EFFECT.get(spec.effect, spec.effect) in caller.scopes
-            and (spec.effect != "write" or not request.client_tools or spec.name in request.opted_in)
-        )
-        if missing := request.opted_in - taken - {spec.name for spec in ours}:
-            raise BadRequest(
-                f"tools: this server has no tool {sorted(missing)[0][:100]!r} for you.",
-                param="tools",
-                code="unknown_tool",
-            )
-        allowed = request.allowed_tools
-        if allowed is None:
-            return (*request.client_tools, *ours)
-        ours = tuple(spec for spec in ours if not allowed.isdisjoint({spec.name, self.tools.get(spec.name).name}))
-        offered = (*request.client_tools, *ours)
-        if unknown := {
-            name for name in allowed if not {name, name.replace(".", "_")} & {spec.name for spec in offered}
-        }:
-            raise BadRequest(
-                f"tool_choice: {sorted(unknown)[0][:100]!r} is allowed, but is not among the tools.",
-                param="tool_choice.allowed_tools.tools",
-            )
-        return offered
-
-
-def _may_be_demanded(spec: ToolSpec, request: CompletionRequest) -> bool:
-    """A client that has tools of its own demands one of those, or one of ours that it asked for by name."""
-    return spec.effect == "client" or not request.client_tools or spec.name in request.opted_in
 
 
 @dataclass
@@ -429,7 +322,7 @@ class RunningTurn:
         marked = tuple(replace(call, id=_MARKED + call.id.removeprefix("call_")[:_ID_CHARS]) for call in event.calls)
         try:
             kept = await self.turns.exchanges.keep(
-                self.caller.owner, [call.id for call in marked], _exchange(self.acted, self.effects.specs)
+                self.caller.owner, [call.id for call in marked], self.effects.exchange()
             )
         except OrchestratorError:
             log.warning("a hidden exchange could not be kept", exc_info=True)
@@ -478,21 +371,8 @@ class RunningTurn:
         """What the server appends; nothing to an answer that must be JSON or that hands calls to the client."""
         if self.request.response_schema is not None or finished.finish_reason == "tool_calls":
             return ""
-        sections = []
-        if lines := tool_result_lines(self.acted, self.caller.base_url):
-            sections.append("### Tool Results\n" + "\n".join(lines) + "\n")
-        status = []
-        if self.broken:
-            status.append(f"The answer broke off ({self.broken}). What was started goes on.")
-        elif not written:
-            # An empty answer makes some editors send the whole request again.
-            status.append(f"No member could put this into words ({_causes(finished)}).")
-        if held := finished.account.held:
-            status.append(announcement(held))
-        if status:
-            sections.append("### Status\n" + "\n\n".join(status) + "\n")
-        section = "\n".join(sections)
-        return f"\n\n{section}" if written and section else section
+        base_url = self.caller.base_url
+        return sections(self.acted, finished, broken=self.broken, written=written, base_url=base_url)
 
 
 def _cut_short(committee: Committee, cause: str) -> Finished:
@@ -500,81 +380,5 @@ def _cut_short(committee: Committee, cause: str) -> Finished:
     return Finished("stop", {}, "single", None, degraded=True, members=members, causes={"server": cause})
 
 
-def _exchange(acted: Sequence[ActedCall], specs: Mapping[str, ToolSpec]) -> list[Message]:
-    """Calls and results as the messages that a model would have seen."""
-    calls = tuple(one.call for one in acted)
-    results = [
-        Message(
-            "tool",
-            outcome_json(ToolOutcome(one.call, dict(one.result.data) or None, one.result.error)),
-            tool_call_id=one.call.id,
-            name=one.call.name,
-            tainted=one.call.name in specs and specs[one.call.name].taints,
-        )
-        for one in acted
-    ]
-    return [Message("assistant", "", tool_calls=calls), *results]
-
-
 def _before(message: Message, hidden: Mapping[str, tuple[Message, ...]]) -> tuple[Message, ...]:
     return next((hidden[call.id] for call in message.tool_calls if call.id in hidden), ())
-
-
-def watch_url(base_url: str, job_id: str | UUID) -> str:
-    """Where the chat page shows a job while it runs."""
-    return f"{base_url}/#/jobs/{job_id}"
-
-
-def tool_result_lines(acted: Sequence[ActedCall], base_url: str) -> list[str]:
-    """The section's lines: films, jobs, where to watch them, what failed."""
-    job_ids = list(dict.fromkeys(job_id for a in acted for job_id in a.result.job_ids))[:_MOST_IDS_SHOWN]
-    films = list(dict.fromkeys(a.result.film_id for a in acted if a.result.film_id))[:_MOST_IDS_SHOWN]
-    errors = [f"{a.call.name}: {a.result.error}" for a in acted if a.result.error]
-    lines: list[str] = []
-    if films:
-        lines.append(f"- **film_id**: {_quoted(films)}")
-    if job_ids:
-        lines.append(f"- **jobs**: {_quoted(job_ids)}")
-        lines += [f"- **watch**: {watch_url(base_url, job_id)}" for job_id in job_ids]
-        lines += [f"- **status**: {base_url}/jobs/{job_id}" for job_id in job_ids]
-    if errors:
-        lines.append(f"- **errors**: {' '.join('; '.join(errors).split())[:_LONGEST_ERROR]}")
-    done = [a.call.name for a in acted if not a.result.error and not a.result.job_ids]
-    if done:
-        lines.append(f"- **done**: {_quoted(done)}")
-    return lines
-
-
-def _quoted(values: Sequence[str]) -> str:
-    return ", ".join(f"`{value}`" for value in values)
-
-
-def _causes(finished: Finished) -> str:
-    causes: Mapping[str, str] = finished.causes
-    return "; ".join(f"{member}: {cause}" for member, cause in causes.items()) or "the answer was empty"
-
-
-class Narrator:
-    """Turns the deliberation into the lines that a client is shown as reasoning.
-
-    mode: "off", "status" (a line a stage) or "full" (the members' thoughts too).
-    """
-
-    def __init__(self, mode: str) -> None:
-        self._mode = mode
-        self._last_member: str | None = None
-
-    def line(self, event: StageEvent | ReasoningDelta) -> str:
-        """The text to show for an event; empty for none."""
-        if isinstance(event, StageEvent):
-            if self._mode == "off":
-                return ""
-            self._last_member = None
-            who = f" {event.member}" if event.member else ""
-            detail = f" ({event.detail})" if event.detail else ""
-            return f"{event.stage}{who}: {event.event}{detail}\n"
-        if self._mode != "full":
-            return ""
-        tag = f"[{event.member}] " if event.member != self._last_member else ""
-        self._last_member = event.member
-        return tag + event.text
