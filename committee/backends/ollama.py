@@ -45,6 +45,7 @@ from committee.schema import (
 log = logging.getLogger(__name__)
 
 _CHECK_TIMEOUT_S = 1.0
+_THINKING_ROOM = 256
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)\b", re.IGNORECASE)
 
 
@@ -235,6 +236,10 @@ class OllamaMember:
         }
         if (think := self._think(request.think)) is not None:
             body["think"] = think
+        hidden = request.context.stage not in ("speak", "solo")  # what the client asked for is the client's to bound
+        if hidden and think == "low" and request.max_tokens is not None:
+            # It thinks even when it need not; without room for that a short answer ends before it begins.
+            options["num_predict"] = request.max_tokens + _THINKING_ROOM
         if request.response_schema is not None:
             body["format"] = request.response_schema
         elif request.tools:
