@@ -17,8 +17,9 @@ from typing import Any
 from benchmarks.committee.virtual_time import run
 from benchmarks.committee.world import uniform
 from committee import ChatRequest, Committee, CommitteeConfig, Delta, Done, MemberHealth, Message
+from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest
-from orchestrator.chat.turn import COMMITTEE_MODEL, Caller, Turns
+from orchestrator.chat.turn import Caller, Turns
 from orchestrator.settings import DEFAULT_KEY_SCOPES
 from tools.image import image_tool
 from tools.registry import ToolRegistry
