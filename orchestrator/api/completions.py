@@ -28,8 +28,9 @@ from orchestrator.api.answering import body_of, caller_of, send_json
 from orchestrator.api.errors import reply_for
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.chat.caller import Caller
+from orchestrator.chat.decoding import decode
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
-from orchestrator.chat.schema import CompletionRequest, decode
+from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import Turns
 from orchestrator.chat.wire import DONE, Head, usage_of
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull, Unavailable

@@ -1,8 +1,5 @@
-"""The chat page's conversations, kept on the server, and the cookie session that stands for a key.
+"""The chat page's conversations, kept on the server.
 
-POST /api/session            {"api_key": "sk-..."} -> {"owner": "...", "keyless": false} and an HttpOnly cookie
-GET /api/session             -> {"owner": "...", "keyless": bool}; 401 when a key is needed
-DELETE /api/session          -> 204, the session is over
 POST /api/conversations      {"title": "..."}? -> 201 Conversation
 GET /api/conversations       ?limit=50&offset=0 -> {"data": [Conversation], "total": n}, latest first
 DELETE /api/conversations/{id}            -> 204
@@ -34,16 +31,15 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path, Query
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from committee import Message as ModelMessage
 from orchestrator.api.answering import Pacing, caller_of, stream_turn
-from orchestrator.api.auth import SESSION_COOKIE, Authenticator, Principal, principal_of
+from orchestrator.api.auth import principal_of
 from orchestrator.api.event_stream import EventStream, unless_gone
-from orchestrator.api.sessions import SESSION_LIFETIME
 from orchestrator.chat.attachments import Attachments
 from orchestrator.chat.confirmation import confirmed_ids
 from orchestrator.chat.conversations import Conversation, ConversationStore, StoredMessage
@@ -85,10 +81,6 @@ class NewMessage(BaseModel):
     committee: AskedOfCommittee = AskedOfCommittee()
 
 
-class Login(BaseModel):
-    api_key: SecretStr = Field(validation_alias=AliasChoices("api_key", "key"))
-
-
 ConversationId = Annotated[UUID, Path(description="The conversation's id.")]
 
 
@@ -124,43 +116,6 @@ def conversations_router(store: ConversationStore, turns: Turns, attachments: At
     async def say(request: Request, conversation_id: ConversationId, body: NewMessage) -> Response:
         history = await store.messages(conversation_id, owner=principal_of(request).owner)
         return _AnswerResponse(store, turns, attachments, pacing, conversation_id, history, body)
-
-    return router
-
-
-def session_router(authenticator: Authenticator) -> APIRouter:
-    """Trading a key for a cookie that scripts cannot read, under `/session`."""
-    router = APIRouter(prefix="/session", tags=["session"])
-
-    @router.post("")
-    async def login(request: Request, body: Login) -> JSONResponse:
-        if authenticator.keyless:
-            return JSONResponse(_session_view(await authenticator.identify({}), keyless=True))
-        key = body.api_key.get_secret_value()
-        principal = authenticator.check_key(key)
-        token = await authenticator.open_session(key)
-        response = JSONResponse(_session_view(principal, keyless=False))
-        response.set_cookie(
-            SESSION_COOKIE,
-            token,
-            max_age=int(SESSION_LIFETIME.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-        return response
-
-    @router.get("")
-    async def current(request: Request) -> JSONResponse:
-        principal = await authenticator.identify(request.headers)
-        return JSONResponse(_session_view(principal, keyless=authenticator.keyless))
-
-    @router.delete("", status_code=204)
-    async def logout(request: Request) -> Response:
-        await authenticator.close_session(request.headers)
-        response = Response(status_code=204)
-        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-        return response
 
     return router
 
@@ -303,7 +258,3 @@ def _message_view(message: StoredMessage) -> dict[str, Any]:
         "steps": list(message.steps),
         "created_at": message.created_at.isoformat() if message.created_at else None,
     }
-
-
-def _session_view(principal: Principal, *, keyless: bool) -> dict[str, Any]:
-    return {"owner": principal.owner, "keyless": keyless}

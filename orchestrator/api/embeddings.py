@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from msgspec import Raw, Struct
 
-from orchestrator.api.direct import Reply
+from orchestrator.api.unary import Reply
 from orchestrator.chat.caller import Caller
-from orchestrator.chat.schema import decode
+from orchestrator.chat.decoding import decode
 from orchestrator.errors import BadRequest, NotFound, TookTooLong
 from rag import Embedder, Embeddings, Vector
 

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from orchestrator.api.direct import Reply
 from orchestrator.api.jobs import checked_payload
+from orchestrator.api.unary import Reply
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.chat.caller import Caller
+from orchestrator.chat.decoding import decode
 from orchestrator.chat.runs import Run, Runs
-from orchestrator.chat.schema import decode
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, TookTooLong
 from orchestrator.jobs.events import JobEvents
 from orchestrator.jobs.model import Job, JobKind, job_urls

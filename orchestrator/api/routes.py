@@ -15,25 +15,26 @@ from orchestrator.api import errors
 from orchestrator.api.answering import Answering, Pacing
 from orchestrator.api.artifacts import artifacts_router
 from orchestrator.api.auth import Authenticator, principal_of
-from orchestrator.api.chat import chat_completion, run
 from orchestrator.api.completions import Completions
 from orchestrator.api.context import context_router
-from orchestrator.api.conversations import conversations_router, session_router
-from orchestrator.api.direct import Direct
+from orchestrator.api.conversations import conversations_router
+from orchestrator.api.count_tokens import CountTokens
 from orchestrator.api.embeddings import EmbeddingsRoute
 from orchestrator.api.gate import Gate
 from orchestrator.api.images import MODEL as IMAGE_MODEL
 from orchestrator.api.images import ImagesRoute
 from orchestrator.api.jobs import jobs_router
-from orchestrator.api.messages import CountTokens
+from orchestrator.api.login import session_router
 from orchestrator.api.page import page_router
 from orchestrator.api.sessions import SessionStore
 from orchestrator.api.speech import MODEL as SPEECH_MODEL
 from orchestrator.api.speech import SpeechRoute
 from orchestrator.api.system import ListedModel, System, models_router, system_router
+from orchestrator.api.unary import Unary
 from orchestrator.api.uploads import uploads_router
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.chat.attachments import Attachments
+from orchestrator.chat.chat_completions import chat_completion, run
 from orchestrator.chat.conversations import ConversationStore
 from orchestrator.chat.dialect import Dialect
 from orchestrator.chat.exchanges import ExchangeStore
@@ -138,9 +139,9 @@ def create_api(
         "/run": answering(run),
         "/completions": (completions := Completions(turns, infill)),
         "/fim/completions": completions,
-        "/embeddings": Direct(EmbeddingsRoute(embedder)),
-        "/images/generations": Direct(ImagesRoute(jobs, events, kinds, artifacts, wait_s=settings.jobs.image_wait_s)),
-        "/audio/speech": Direct(speech),
+        "/embeddings": Unary(EmbeddingsRoute(embedder)),
+        "/images/generations": Unary(ImagesRoute(jobs, events, kinds, artifacts, wait_s=settings.jobs.image_wait_s)),
+        "/audio/speech": Unary(speech),
     }
     app = Gate(
         _Switch(direct, routes),

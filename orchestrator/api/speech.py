@@ -14,9 +14,9 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from orchestrator.api.direct import Reply
+from orchestrator.api.unary import Reply
 from orchestrator.chat.caller import Caller
-from orchestrator.chat.schema import decode
+from orchestrator.chat.decoding import decode
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
 from orchestrator.films.sound import FORMATS
 from orchestrator.films.speech import languages, variants

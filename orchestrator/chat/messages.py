@@ -17,10 +17,11 @@ from msgspec import Meta, Raw, Struct
 from committee import Finished, ToolCall
 from committee.context import tokens
 from committee.schema import TokenLogprob
+from orchestrator.chat.decoding import NULL, decode, decode_each, needed
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL, CompletionRequest
-from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
+from orchestrator.chat.translation import ChatForm
 from orchestrator.chat.wire import committee_of, usage_of
 from orchestrator.errors import BadRequest
 
@@ -202,7 +203,7 @@ def _say(said: _Message, where: str, form: ChatForm) -> None:
         if block.type == "tool_result":
             _say_result(block, here, form)
         elif block.type == "tool_use":
-            call_id, name = _needed(block.id, f"{here}.id"), _needed(block.name, f"{here}.name")
+            call_id, name = needed(block.id, f"{here}.id"), needed(block.name, f"{here}.name")
             calls.append((call_id, name, "{}" if block.input == NULL else bytes(block.input).decode()))
         elif (part := _part(block, here)) is not None:
             parts.append(part)
@@ -221,7 +222,7 @@ def _say_result(block: _Block, where: str, form: ChatForm) -> None:
     if block.is_error:
         parts.insert(0, {"type": "text", "text": "The tool failed:"})
     positions = [0] * (len(parts) - len(read)) + [n for n, _ in read]
-    tool_call_id = _needed(block.tool_use_id, f"{where}.tool_use_id")
+    tool_call_id = needed(block.tool_use_id, f"{where}.tool_use_id")
     form.say("tool", parts, where, parts=positions, tool_call_id=tool_call_id)
 
 
@@ -251,12 +252,6 @@ def _titled(title: str | None, text: str) -> dict[str, Any]:
     return {"type": "text", "text": f"[{title}]\n{text}" if title else text}
 
 
-def _needed(value: str | None, param: str) -> str:
-    if not value:
-        raise BadRequest(f"{param}: is required.", param=param)
-    return value
-
-
 async def _functions(given: list[Raw]) -> list[dict[str, Any]]:
     functions: list[dict[str, Any]] = []
     for tool in await decode_each(given, _Tool, "tools"):
@@ -272,7 +267,7 @@ def _tool_choice(choice: _Choice | None) -> Any:
     if choice is None:
         return None
     if choice.type == "tool":
-        return {"type": "function", "function": {"name": _needed(choice.name, "tool_choice.name")}}
+        return {"type": "function", "function": {"name": needed(choice.name, "tool_choice.name")}}
     return "required" if choice.type == "any" else choice.type
 
 

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from committee import Finished, TokenLogprob, ToolCall
+from orchestrator.chat.decoding import NULL, decode, decode_each, needed
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import MAX_MESSAGES, OWN_TOOL
-from orchestrator.chat.translation import NULL, ChatForm, decode, decode_each
+from orchestrator.chat.translation import ChatForm
 from orchestrator.chat.wire import KEEP_ALIVE, committee_of, logprobs_of, usage_of
 from orchestrator.errors import BadRequest
 
@@ -167,15 +168,15 @@ def _say_item(item: _Item, where: str, form: ChatForm) -> None:
     """Put an item into chat's words; what other servers' tools did, and encrypted thoughts, say nothing to ours."""
     match item.type:
         case "message":
-            form.say(_needed(item.role, f"{where}.role"), item.content, where)
+            form.say(needed(item.role, f"{where}.role"), item.content, where)
         case "function_call":
-            call_id, name = _needed(item.call_id, f"{where}.call_id"), _needed(item.name, f"{where}.name")
+            call_id, name = needed(item.call_id, f"{where}.call_id"), needed(item.name, f"{where}.name")
             form.call(call_id, name, item.arguments or "{}", where)
         case "custom_tool_call":
-            call_id, name = _needed(item.call_id, f"{where}.call_id"), _needed(item.name, f"{where}.name")
+            call_id, name = needed(item.call_id, f"{where}.call_id"), needed(item.name, f"{where}.name")
             form.call(call_id, name, _encode({"input": item.input or ""}).decode(), where)
         case "function_call_output" | "custom_tool_call_output":
-            call_id = _needed(item.call_id, f"{where}.call_id")
+            call_id = needed(item.call_id, f"{where}.call_id")
             form.say("tool", item.output, where, field="output", tool_call_id=call_id)
         case "item_reference" | "compaction":
             raise BadRequest(
@@ -183,12 +184,6 @@ def _say_item(item: _Item, where: str, form: ChatForm) -> None:
                 code="unsupported_value",
                 param=f"{where}.type",
             )
-
-
-def _needed(value: str | None, param: str) -> str:
-    if not value:
-        raise BadRequest(f"{param}: is required.", param=param)
-    return value
 
 
 async def _offer_tools(given: list[Raw], form: ChatForm) -> frozenset[str]:
@@ -200,7 +195,7 @@ async def _offer_tools(given: list[Raw], form: ChatForm) -> frozenset[str]:
             offered.append({"type": tool.type})
         if tool.type not in {"function", "custom"}:
             continue
-        name = _needed(tool.name, f"tools[{position}].name")
+        name = needed(tool.name, f"tools[{position}].name")
         parameters = tool.parameters
         if tool.type == "custom":
             custom.add(name)
@@ -221,7 +216,7 @@ def _tool_choice(raw: Raw) -> Any:
             code="unsupported_value",
             param="tool_choice.type",
         )
-    return {"type": "function", "function": {"name": _needed(choice.name, "tool_choice.name")}}
+    return {"type": "function", "function": {"name": needed(choice.name, "tool_choice.name")}}
 
 
 def _response_format(text: _Text | None) -> dict[str, Any] | None:

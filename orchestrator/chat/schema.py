@@ -8,17 +8,17 @@ names the field.
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from committee.schema import Message, Role, Think, ToolCall, ToolSpec
+from orchestrator.chat.decoding import NULL, decode
 from orchestrator.chat.parts import Attached, Part, read_parts, text_of
 from orchestrator.chat.structured import check_schema
 from orchestrator.errors import BadRequest
@@ -31,8 +31,6 @@ MAX_ANSWERS = 4
 MAX_TOP_LOGPROBS = 20
 MAX_ATTACHMENTS = 64
 MAX_CONFIRMED = 64
-
-T = TypeVar("T")
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -52,11 +50,9 @@ _EFFORTS: dict[str, Think] = {
     "max": "high",
 }
 _MODE = re.compile(r"solo|auto|deep|solo:[^\x00-\x20]{1,200}")
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 _BREATHE_AFTER_BYTES = 1024 * 1024
 
 
-_NULL = Raw(b"null")
 # Before the name of a tool of this server, in the type of an entry of `tools`.
 OWN_TOOL = "committee:"
 
@@ -90,12 +86,12 @@ class _Body(Struct):
     top_logprobs: int | None = None
     presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    response_format: Raw = _NULL
+    response_format: Raw = NULL
     tools: list[Raw] | None = None
-    tool_choice: Raw = _NULL
+    tool_choice: Raw = NULL
     parallel_tool_calls: bool | None = None
     functions: list[Raw] | None = None
-    function_call: Raw = _NULL
+    function_call: Raw = NULL
     reasoning_effort: str | None = None
     reasoning: _Reasoning | None = None
     committee: _CommitteeField | None = None
@@ -250,7 +246,7 @@ async def parse_request(body: bytes, *, prompt: bool = False) -> CompletionReque
 def _prompted(body: bytes) -> _Body:
     """A chat body, or one with a prompt in the place of messages and whatever else a chat body may have."""
     outer = decode(body, dict[str, Raw])
-    if outer.get("messages", _NULL) == _NULL and "prompt" in outer:
+    if outer.get("messages", NULL) == NULL and "prompt" in outer:
         prompt = decode(body, _Prompt).prompt
         outer = {**outer, "messages": Raw(msgspec.json.encode([{"role": "user", "content": prompt}]))}
         return decode(msgspec.json.encode(outer), _Body)
@@ -292,30 +288,6 @@ def asked_of_committee(mode: str | None, confirm: Sequence[str] | None) -> tuple
             f"committee.confirm: at most {MAX_CONFIRMED} ids of held calls are accepted.", param="committee.confirm"
         )
     return mode, confirm
-
-
-@functools.lru_cache(maxsize=256)
-def _decoder(kind: Hashable) -> Callable[[bytes | Raw], Any]:
-    # Looking at a type costs more than decoding a small value of it.
-    return msgspec.json.Decoder(cast(Any, kind)).decode
-
-
-def decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
-    """Decode one piece of a request, which stands at `where` in it. Raises BadRequest with the field as `param`."""
-    try:
-        decoded: T = _decoder(cast(Hashable, kind))(raw)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        found = _AT.search(text)
-        path = found["path"] if found else ""
-        param = f"{where}.{path}".strip(".").replace(".[", "[") or None
-        message = _AT.sub("", text).replace("`", "'")
-        if missing := re.search(r"missing required field '(\w+)'", message):
-            param = f"{param}.{missing[1]}" if param else missing[1]
-        raise BadRequest(f"{param}: {message}." if param else f"{message}.", param=param) from None
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-    return decoded
 
 
 async def _messages(raw: list[Raw]) -> tuple[tuple[Message, ...], dict[int, tuple[Part, ...]]]:
@@ -398,8 +370,8 @@ def _opted_in(body: _Body) -> frozenset[str]:
 
 def _tool_choice(body: _Body) -> tuple[str, frozenset[str] | None]:
     """ "auto", "none", "required" or the name of the tool that must be called; and the only tools that may be."""
-    raw = body.function_call if body.tool_choice == _NULL else body.tool_choice
-    if raw == _NULL:
+    raw = body.function_call if body.tool_choice == NULL else body.tool_choice
+    if raw == NULL:
         return "auto", None
     choice = decode(raw, str | _NamedChoice | None, "tool_choice")  # type: ignore[arg-type]
     if choice is None:
@@ -455,7 +427,7 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
 
 
 async def _response_schema(body: _Body) -> dict[str, Any] | None:
-    if body.response_format == _NULL:
+    if body.response_format == NULL:
         return None
     wanted = decode(body.response_format, _ResponseFormat | None, "response_format")  # type: ignore[arg-type]
     if wanted is None or wanted.type == "text":

@@ -10,20 +10,14 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from orchestrator.chat.parts import Attached, Part
-from orchestrator.chat.schema import CompletionRequest, decode, parse_request
+from orchestrator.chat.schema import CompletionRequest, parse_request
 from orchestrator.errors import BadRequest
-
-__all__ = ["NULL", "ChatForm", "decode", "decode_each"]
-
-T = TypeVar("T")
-
-NULL = Raw(b"null")
 
 _MESSAGE = re.compile(r"messages\[(\d+)\](\.content(?:\[(\d+)\])?)?")
 _BREATHE_EVERY = 64
@@ -117,13 +111,3 @@ class ChatForm:
             if param == ours or param.startswith((f"{ours}.", f"{ours}[")):
                 return theirs + param[len(ours) :]
         return param
-
-
-async def decode_each(items: list[Raw], kind: type[T], where: str) -> list[T]:
-    """Decode a list's items one by one, so that a long list does not hold the event loop."""
-    decoded: list[T] = []
-    for position, item in enumerate(items):
-        if position % _BREATHE_EVERY == 0:
-            await asyncio.sleep(0)
-        decoded.append(decode(item, kind, f"{where}[{position}]"))
-    return decoded

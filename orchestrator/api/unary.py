@@ -27,7 +27,7 @@ class Reply:
 Handler: TypeAlias = Callable[[bytes, Caller], Awaitable[Reply]]
 
 
-class Direct:
+class Unary:
     """`handle` as an ASGI application. It is cancelled when the client goes away; what it raises, the gate answers."""
 
     def __init__(self, handle: Handler) -> None:
