@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from committee import evidence, plans, prompts, proposal, refusals, routing
+from committee.acting import CHANGING, Acting, Batch
 from committee.agreement import Decision
 from committee.asking import Asking, Heard, Round, Show, thoughts_to
 from committee.budget import Budget
@@ -37,7 +38,7 @@ from committee.ledger import Ledger, in_order
 from committee.listening import Pace
 from committee.plans import PlannedCall
 from committee.proposal import Proposal, WorkReader
-from committee.requests import Requests, last_user_text, stage_seed, tool_messages
+from committee.requests import Requests, last_user_text, stage_seed
 from committee.routing import Route
 from committee.schema import (
     Account,
@@ -52,20 +53,17 @@ from committee.schema import (
     ReasoningDelta,
     StageEvent,
     ToolCall,
-    ToolOutcome,
-    ToolResults,
     ToolSpec,
     Turn,
 )
 from committee.seats import CommitteeConfig, Seat
-from committee.speaking import Spoken, Voices
+from committee.speaking import Gate, Spoken, Voices
 from committee.straight import Begun
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CHANGING = ("write", "job")
 _MOST_SHOWN = 1200
 
 
@@ -98,16 +96,6 @@ class _Found:
     """What a stage leaves behind for the next one."""
 
     decision: Decision = field(default_factory=lambda: Decision("answer", "single"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Calls to run here in waves, and calls to hand back. needs: per call id those that must have succeeded."""
-
-    waves: tuple[tuple[ToolCall, ...], ...] = ()
-    tools: tuple[ToolSpec, ...] = ()
-    back: tuple[ToolCall, ...] = ()
-    needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,19 +147,15 @@ class Deliberation:
         self.asking = Asking(self.ledger, equipment.ratios, self._new_pace)
         self.voices = Voices(self.ledger, equipment.ratios, self._new_pace)
         self.account = Account(mode=turn.mode.partition(":")[0])
-        self.tainted = any(message.tainted for message in turn.messages)
-        self.outcomes: tuple[ToolOutcome, ...] = ()
-        self.held: dict[str, ToolCall] = {}
+        self.acting = Acting(turn, self.budget)
         self.told_held: set[str] = set()
-        self.notes: list[str] = []
-        self.ran: set[str] = set()
         self.forced = False
         self.requests: Requests
 
     @property
     def acted(self) -> bool:
         """Tools have run. From here on nothing may look like a failed request: a retry would run them again."""
-        return bool(self.outcomes)
+        return bool(self.acting.outcomes)
 
     def _new_pace(self) -> Pace:
         return Pace(window_s=self.config.slow_window_s, slowest=self.config.slowest_tokens_per_s)
@@ -338,7 +322,7 @@ class Deliberation:
             for line in reader.feed(delta.text):
                 show(ReasoningDelta(seat.name, line + "\n"))
 
-        request = self.requests.probe(seat.name, self.outcomes, stage=stage)
+        request = self.requests.probe(seat.name, self.acting.outcomes, stage=stage)
         heard = await self.asking.hear(seat, request, on_delta)
         found = proposal.parse(heard.text, self.tools)
         if request.context.must_call and found.action != "call":
@@ -413,7 +397,7 @@ class Deliberation:
         """Run what was agreed and plan again on the results. Ends with Finished when calls go back to the caller."""
         for number in range(self.config.max_tool_iterations):
             batch = self._batch(found.decision, number)
-            async with aclosing(self._act(batch)) as events:
+            async with aclosing(self.acting.run(batch)) as events:
                 async for event in events:
                     yield event
             if batch.back:
@@ -421,54 +405,21 @@ class Deliberation:
                 yield self._finished("tool_calls", found.decision, self.planner)
                 return
             last = number + 1 == self.config.max_tool_iterations
-            if last or self.budget.spent or not self._worth_another_look(batch):
+            if last or self.budget.spent or not batch.has_results:
                 return
             async with aclosing(self._replan(found)) as events:
                 async for event in events:
                     yield event
 
-    def _batch(self, decision: Decision, number: int) -> _Batch:
+    def _batch(self, decision: Decision, number: int) -> Batch:
         """What of the plan to run here, wave by wave, and what to hand back; what must not run is held."""
         seed = self.turn.seed if number == 0 else stage_seed(self.turn.seed, "calls", str(number))
-        return self._sorted(decision.calls, plans.numbered(decision.calls, seed))
-
-    def _sorted(self, planned: Sequence[PlannedCall], calls: Sequence[ToolCall]) -> _Batch:
-        here: set[int] = set()
-        back: list[ToolCall] = []
-        for index, (one, call) in enumerate(zip(planned, calls, strict=True)):
-            if self.turn.act is None or one.tool.effect == "client":
-                back.append(call)
-            elif self._hold(one, call) or one.canonical in self.ran:
-                continue
-            elif all(needed in here or planned[needed].canonical in self.ran for needed in one.depends_on):
-                # What depends on a call of the client, or on one that is held, waits for another turn.
-                here.add(index)
-        waves = [[calls[index] for index in wave if index in here] for wave in plans.waves(planned)]
-        self.ran |= {planned[index].canonical for index in here}
-        if not self.turn.parallel_tool_calls:
-            back = back[:1]
-        return _Batch(
-            waves=tuple(tuple(wave) for wave in waves if wave),
-            tools=tuple(planned[index].tool for index in sorted(here)),
-            back=tuple(back),
-            needs={calls[i].id: frozenset(calls[d].id for d in planned[i].depends_on) for i in here},
-        )
-
-    def _hold(self, one: PlannedCall, call: ToolCall) -> bool:
-        """Whether a call has to wait for the user: others' words have entered the turn, and it would change something.
-
-        Calls that the user has confirmed do not come this way.
-        """
-        if not self.tainted or one.tool.effect not in _CHANGING:
-            return False
-        self.held.setdefault(one.canonical, call)
-        self.notes.append(prompts.NOTE_TAINTED.format(tool=one.tool.name))
-        return True
+        return self.acting.sort(decision.calls, plans.numbered(decision.calls, seed))
 
     def _all_held(self, decision: Decision) -> tuple[ToolCall, ...]:
         """What waits for the user: calls that not every member wants, and those that others' words may have caused."""
         disputed = plans.numbered(decision.held, stage_seed(self.turn.seed, "held", "")) if decision.held else ()
-        return (*disputed, *self.held.values())
+        return (*disputed, *self.acting.held.values())
 
     def _newly_held(self, decision: Decision) -> Iterator[StageEvent]:
         """Tell of held calls before the speaker begins, so that an answer that breaks off does not lose them."""
@@ -476,32 +427,6 @@ class Deliberation:
         self.told_held |= {call.id for call in fresh}
         if fresh:
             yield StageEvent("act", None, "held", ", ".join(prompts.wire_name(call.name) for call in fresh), fresh)
-
-    async def _act(self, batch: _Batch) -> AsyncGenerator[Event, None]:
-        """Run the waves one after the other; what depends on a call that failed is not run."""
-        assert self.turn.act is not None or not batch.waves
-        failed: set[str] = set()
-        for wave in batch.waves:
-            ready = [call for call in wave if not batch.needs.get(call.id, frozenset()) & failed]
-            failed |= {call.id for call in wave if call not in ready}
-            outcomes = [
-                ToolOutcome(call, error="Not run, because a call that it needs has failed.")
-                for call in wave
-                if call not in ready
-            ]
-            if ready:
-                yield StageEvent("act", None, "started", ", ".join(prompts.wire_name(call.name) for call in ready))
-                with self.budget.paused():
-                    outcomes += await self.turn.act(ready)  # type: ignore[misc]
-            failed |= {outcome.call.id for outcome in outcomes if outcome.error is not None}
-            self.outcomes += tuple(outcomes)
-            yield ToolResults(tuple(outcomes))
-        tainting = {tool.name for tool in batch.tools if tool.taints}
-        self.tainted = self.tainted or any(outcome.call.name in tainting for outcome in self.outcomes)
-
-    def _worth_another_look(self, batch: _Batch) -> bool:
-        """Whether there may be something to do with the results. A started job has none yet."""
-        return any(tool.effect != "job" for tool in batch.tools)
 
     async def _replan(self, found: _Found) -> AsyncGenerator[Event, None]:
         """The planner looks at the results; only a plan that would change something is put to all members again."""
@@ -518,8 +443,8 @@ class Deliberation:
             return
         ((planner, following),) = answers.items()
         plan = plans.merge(answers, planner=planner, tools=self.tools, alone=True)
-        fresh = [call for call in plan.calls if call.canonical not in self.ran]
-        if any(call.tool.effect in _CHANGING for call in fresh) and not self.tainted and len(self.seats) > 1:
+        fresh = [call for call in plan.calls if call.canonical not in self.acting.ran]
+        if any(call.tool.effect in CHANGING for call in fresh) and not self.acting.tainted and len(self.seats) > 1:
             async with aclosing(self._plan(found)) as events:
                 async for event in events:
                     yield event
@@ -534,13 +459,13 @@ class Deliberation:
         known = {tool.name: tool for tool in self.turn.tools}
         planned = [PlannedCall(known[call.name], call.arguments) for call in self.turn.confirmed if call.name in known]
         calls = tuple(call for call in self.turn.confirmed if call.name in known)
-        self.ran |= {one.canonical for one in planned}
-        batch = _Batch(waves=(calls,) if calls else (), tools=tuple(one.tool for one in planned))
-        async with aclosing(self._act(batch)) as events:
+        self.acting.ran |= {one.canonical for one in planned}
+        batch = Batch(waves=(calls,) if calls else (), tools=tuple(one.tool for one in planned))
+        async with aclosing(self.acting.run(batch)) as events:
             async for event in events:
                 yield event
         found = _Found(Decision("call", "solo"))
-        if self._worth_another_look(batch) and not self.budget.spent:
+        if batch.has_results and not self.budget.spent:
             async with aclosing(self._replan(found)) as events:
                 async for event in events:
                     yield event
@@ -572,11 +497,11 @@ class Deliberation:
         if voice.seat is None:
             yield self._speechless(decision)
             return
-        ran = len(self.outcomes)
+        ran = len(self.acting.outcomes)
         async with aclosing(self._force(found=decision, said=voice.text)) as events:
             async for event in events:
                 yield event
-        if len(self.outcomes) > ran:
+        if len(self.acting.outcomes) > ran:
             yield ContentDelta("\n\n")
             async with aclosing(self._voice(decision, voice, again=1)) as events:
                 async for event in events:
@@ -589,13 +514,13 @@ class Deliberation:
         """Let the speaker write; another one takes over only as long as nothing was shown. `voice.seat` stays as it is
         when nobody could."""
         preferred, why = self._speaker(decision)
-        outline = replace(decision.outline, notes=(*decision.outline.notes, *dict.fromkeys(self.notes)))
+        outline = replace(decision.outline, notes=(*decision.outline.notes, *dict.fromkeys(self.acting.notes)))
         speakers = deque(in_order(self.seats, preferred, self.ledger))
         while speakers:
             seat = speakers[0]
             yield StageEvent("speak", seat.name, "started")
             spoken = Spoken()
-            request = self.requests.speak(seat.name, outline, self.outcomes, index=index, again=again)
+            request = self.requests.speak(seat.name, outline, self.acting.outcomes, index=index, again=again)
             async with aclosing(self.voices.speak(seat, request, spoken, index=index)) as content:
                 async for event in content:
                     yield event
@@ -625,7 +550,9 @@ class Deliberation:
 
         said: what was spoken, None to look at the plans alone.
         """
-        if self.forced or self.outcomes or self.held or self.turn.act is None or not self.tools or found.concern:
+        if self.forced or found.concern or self.turn.act is None or not self.tools:
+            return
+        if self.acting.outcomes or self.acting.held:
             return
         refusal = said if said is not None else found.refusal
         if refusal is None or (said is not None and self.turn.response_schema is not None):
@@ -643,8 +570,8 @@ class Deliberation:
             return
         self.forced = True
         planned = (PlannedCall(*forced),)
-        batch = self._sorted(planned, plans.numbered(planned, stage_seed(self.turn.seed, "forced", "")))
-        async with aclosing(self._act(batch)) as events:
+        batch = self.acting.sort(planned, plans.numbered(planned, stage_seed(self.turn.seed, "forced", "")))
+        async with aclosing(self.acting.run(batch)) as events:
             async for event in events:
                 yield event
 
@@ -663,10 +590,11 @@ class Deliberation:
             patient=frozenset({self.planner, self._stronger}),
             describe=lambda one: one.proposal.action,
         )
-        gate = _Gate(self.planner, [seat.name for seat in self.seats], enabled=self.turn.mode != "deep")
+        gate = Gate(self.planner, [seat.name for seat in self.seats], enabled=self.turn.mode != "deep")
         async with aclosing(self.asking.everyone(self.seats, question, natives)) as events:
             async for event in events:
-                for passed in gate.let_through(event, natives):
+                calling = {name for name, native in natives.items() if native.proposal.calls}
+                for passed in gate.let_through(event, calling):
                     yield passed
         if gate.opened and self.planner not in natives:
             raise MemberStreamBroken(self.planner, self.ledger.failures[self.planner])
@@ -712,23 +640,25 @@ class Deliberation:
         author = self.planner if live else decision.author
         batch = self._batch(decision, 0)
         native = natives[author]
-        if not live and native.heard.text.strip() and (decision.calls or native.proposal.action == "answer"):
+        # Who has changed its mind since has not yet found words for what it holds now.
+        stands = bool(native.heard.text.strip()) and bool(native.proposal.calls) == bool(decision.calls)
+        if stands and not live:
             yield ContentDelta(native.heard.text)
         speaker = next(seat for seat in self.seats if seat.name == author)
         self.ledger.reveal(author, native.heard.done)
         self.account = replace(self.account, spoke_because=self._speaker(decision)[1])
-        async with aclosing(self._act(batch)) as events:
+        async with aclosing(self.acting.run(batch)) as events:
             async for event in events:
                 yield event
         if batch.back:
             yield ClientToolCalls(batch.back)
             yield self._finished("tool_calls", decision, author)
         elif batch.waves:
-            messages = (*self.requests.prefix, *self._exchange(batch, native.heard.text))
+            messages = (*self.requests.prefix, *self.acting.exchange(batch, native.heard.text))
             async with aclosing(self._alone(first=speaker, messages=messages, decision=decision)) as events:
                 async for event in events:
                     yield event
-        elif (native.heard.text.strip() and native.proposal.action == "answer") or live:
+        elif stands or live:
             reason = native.heard.done.finish_reason
             yield self._finished("stop" if reason == "tool_calls" else reason, decision, author)
         else:
@@ -754,8 +684,8 @@ class Deliberation:
         of a turn after the committee's calls have run."""
         decision = decision or Decision("answer", "solo")
         speakers = deque([first] if first else self.seats)
-        began = len(self.outcomes)
-        while speakers and len(self.outcomes) == began:
+        began = len(self.acting.outcomes)
+        while speakers and len(self.acting.outcomes) == began:
             seat = speakers[0]
             start = messages or self.requests.prefix
             async with aclosing(self._solo_turn(seat, start, decision, asked_for=asked_for)) as events:
@@ -783,39 +713,33 @@ class Deliberation:
                 for waiting in self._newly_held(decision):
                     yield waiting
                 yield StageEvent("speak", seat.name, "started")
-                request = self.requests.native(seat.name, messages, tools, self.outcomes)
+                request = self.requests.native(seat.name, messages, tools, self.acting.outcomes)
                 async with aclosing(self.voices.speak(seat, request, spoken)) as content:
                     async for event in content:
                         yield event
             if spoken.done is None:
                 return
             planned, calls = self._checked(spoken.calls, tools, number)
-            if not asked_for and len(self.seats) > 1 and any(one.tool.effect in _CHANGING for one in planned):
+            if not asked_for and len(self.seats) > 1 and any(one.tool.effect in CHANGING for one in planned):
                 # What changes something takes the voices of all members, unless the client chose to hear one alone.
                 async with aclosing(self._together()) as events:
                     async for event in events:
                         yield event
                 return
-            batch = self._sorted(planned, calls)
-            async with aclosing(self._act(batch)) as events:
+            batch = self.acting.sort(planned, calls)
+            async with aclosing(self.acting.run(batch)) as events:
                 async for event in events:
                     yield event
             if batch.waves and not batch.back:
-                messages = (*messages, *self._exchange(batch, "".join(spoken.text)))
+                messages = (*messages, *self.acting.exchange(batch, "".join(spoken.text)))
                 continue
             async with aclosing(self._solo_end(seat, messages, decision, spoken, batch)) as events:
                 async for event in events:
                     yield event
             return
 
-    def _exchange(self, batch: _Batch, said: str) -> tuple[Message, ...]:
-        """What a member said with its calls, and their results, as messages."""
-        ran = tuple(call for wave in batch.waves for call in wave)
-        results = tuple(outcome for outcome in self.outcomes if outcome.call in ran)
-        return Message("assistant", said, tool_calls=ran), *tool_messages(results)
-
     async def _solo_end(
-        self, seat: Seat, messages: tuple[Message, ...], decision: Decision, spoken: Spoken, batch: _Batch
+        self, seat: Seat, messages: tuple[Message, ...], decision: Decision, spoken: Spoken, batch: Batch
     ) -> AsyncGenerator[Event, None]:
         assert spoken.done is not None
         if spoken.calls and not (batch.back or spoken.text):
@@ -837,7 +761,7 @@ class Deliberation:
         """Further answers to the same conversation (`turn.n`), in words alone."""
         for index in range(1, self.turn.n):
             spoken = Spoken()
-            request = self.requests.native(seat.name, messages, (), self.outcomes, index=index)
+            request = self.requests.native(seat.name, messages, (), self.acting.outcomes, index=index)
             async with aclosing(self.voices.speak(seat, request, spoken, index=index)) as content:
                 async for event in content:
                     yield event
@@ -891,36 +815,6 @@ class Deliberation:
                 held=self._all_held(decision),
             ),
         )
-
-
-class _Gate:
-    """Holds back the planner's words until it is certain that they are the answer: every other member has ended
-    without a call. From then on they pass as they come."""
-
-    def __init__(self, planner: str, members: Sequence[str], *, enabled: bool) -> None:
-        self.opened = False
-        self._planner = planner
-        self._waiting = set(members) - {planner}
-        self._closed_for_good = not enabled
-        self._held: list[ContentDelta] = []
-
-    def let_through(self, event: Event, natives: Mapping[str, _Native]) -> list[Event]:
-        """What may pass now that this event has come."""
-        if isinstance(event, ContentDelta):
-            self._held.append(event)
-            return self._release()
-        if isinstance(event, StageEvent) and event.member in self._waiting and event.event != "started":
-            self._waiting.discard(event.member)
-            native = natives.get(event.member)
-            self._closed_for_good = self._closed_for_good or (native is not None and bool(native.proposal.calls))
-        return [event, *self._release()]
-
-    def _release(self) -> list[Event]:
-        if self._waiting or self._closed_for_good or not any(piece.text.strip() for piece in self._held):
-            return []
-        self.opened = True
-        passed, self._held = self._held, []
-        return list(passed)
 
 
 def _present(seats: Sequence[Seat]) -> list[Seat]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ from committee.context.tokens import Ratios
 from committee.errors import EmptyAnswer, MemberError, MemberStreamBroken
 from committee.ledger import Ledger
 from committee.listening import Lines, Pace
-from committee.schema import ChatRequest, ContentDelta, Done, Event, ReasoningDelta, ToolCall
+from committee.schema import ChatRequest, ContentDelta, Done, Event, ReasoningDelta, StageEvent, ToolCall
 from committee.seats import Seat
 
 
@@ -76,3 +76,32 @@ class Voices:
         self._ledger.count(seat.name, done, hidden=False)
         self._ratios.counted(seat.name, request, done.prompt_tokens)
         spoken.done = done
+
+
+class Gate:
+    """Holds back the planner's words until it is certain that they are the answer: every other member has ended
+    without a call. From then on they pass as they come."""
+
+    def __init__(self, planner: str, members: Sequence[str], *, enabled: bool) -> None:
+        self.opened = False
+        self._planner = planner
+        self._waiting = set(members) - {planner}
+        self._closed_for_good = not enabled
+        self._held: list[ContentDelta] = []
+
+    def let_through(self, event: Event, calling: Collection[str]) -> list[Event]:
+        """What may pass now that this event has come; `calling` are the members that answered with calls."""
+        if isinstance(event, ContentDelta):
+            self._held.append(event)
+            return self._release()
+        if isinstance(event, StageEvent) and event.member in self._waiting and event.event != "started":
+            self._waiting.discard(event.member)
+            self._closed_for_good = self._closed_for_good or event.member in calling
+        return [event, *self._release()]
+
+    def _release(self) -> list[Event]:
+        if self._waiting or self._closed_for_good or not any(piece.text.strip() for piece in self._held):
+            return []
+        self.opened = True
+        passed, self._held = self._held, []
+        return list(passed)
