@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from committee.context import tokens
@@ -83,20 +83,21 @@ class Asking:
         done: Done | None = None
         size = 0
         pace, now = self._new_pace(), asyncio.get_running_loop().time
-        async with seat.place(request.total_s) as waited:
-            request = replace(request, total_s=max(0.05, request.total_s - waited))
-            async with aclosing(seat.backend.stream(request)) as deltas:
-                async for delta in deltas:
-                    pace.feed(delta, now())
-                    if delta.text:
-                        text.append(delta.text)
-                        size += len(delta.text)
-                        if size > MAX_CHARS and request.response_schema is not None:
-                            raise BadAnswer("The answer is far too long.")
-                    calls += delta.tool_calls
-                    if on_delta is not None:
-                        on_delta(delta)
-                    done = delta.done or done
+        async with (
+            seat.admit(request, begun=self._ledger.begun) as request,
+            aclosing(seat.backend.stream(request)) as deltas,
+        ):
+            async for delta in deltas:
+                pace.feed(delta, now())
+                if delta.text:
+                    text.append(delta.text)
+                    size += len(delta.text)
+                    if size > MAX_CHARS and request.response_schema is not None:
+                        raise BadAnswer("The answer is far too long.")
+                calls += delta.tool_calls
+                if on_delta is not None:
+                    on_delta(delta)
+                done = delta.done or done
         if done is not None:
             self._ledger.count(seat.name, done, hidden=True)
             self._ratios.counted(seat.name, request, done.prompt_tokens)

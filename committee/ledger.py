@@ -66,6 +66,11 @@ class Ledger:
             seat.failed(error)
         log.warning("a member failed", extra={"member": seat.name, "code": error.code, "cause": error.message})
 
+    @property
+    def begun(self) -> bool:
+        """Whether any member has answered in this turn, so that there is something to lose."""
+        return bool(self._heard)
+
     def may_retry(self, seat: Seat) -> bool:
         """One retry per member and turn; the caller knows that nothing of the failed answer was shown."""
         error = self.failures.get(seat.name)

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from committee.errors import MemberError, MemberQueueFull, MemberResting, MemberTimeout, MemberUnreachable
-from committee.schema import ChatBackend
+from committee.schema import ChatBackend, ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,36 @@ class Seat:
         self._trial = False
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._begun: deque[asyncio.Future[None]] = deque()  # of turns that have begun; as many as there are turns
 
     @asynccontextmanager
-    async def place(self, timeout_s: float) -> AsyncIterator[float]:
+    async def admit(self, request: ChatRequest, *, begun: bool = False) -> AsyncIterator[ChatRequest]:
+        """A place for a request; gives the request with the time that the queue has left it, at least half.
+
+        Raises as `place` does. An answer that would have been in time without the queue fails with MemberQueueFull.
+        """
+        async with self.place(request.total_s / 2, begun=begun) as waited:
+            since, left_s = _now(), request.total_s - waited
+            try:
+                yield replace(request, total_s=left_s) if waited else request
+            except MemberTimeout as error:
+                if waited and left_s <= _now() - since:
+                    # That is our load, not an outage of the member.
+                    raise MemberQueueFull(f"Of {request.total_s:g} s the queue took {waited:.1f}.") from error
+                raise
+
+    @asynccontextmanager
+    async def place(self, timeout_s: float, *, begun: bool = False) -> AsyncIterator[float]:
         """A place among the requests that the member works on; gives the seconds that had to be waited for it.
 
-        Raises MemberResting while the breaker is open, MemberQueueFull when too many wait already or none of them
-        was done within `timeout_s`.
+        begun: the turn has been worked on already. It goes before those that have not, and is never turned away: what
+        was spent on it would be lost. Raises MemberResting while the breaker is open, MemberQueueFull when too many
+        wait already or none of them was done within `timeout_s`.
         """
         self._check()
         trial = self._trial = self._failures >= self._config.breaker_failures
         try:
-            waited = await self._enter(min(timeout_s, self._config.queue_timeout_s))
+            waited = await self._enter(min(timeout_s, self._config.queue_timeout_s), begun)
             try:
                 yield waited
             finally:
@@ -105,27 +123,27 @@ class Seat:
     def _is_open(self) -> bool:
         return self._failures >= self._config.breaker_failures and _now() < self._open_until
 
-    async def _enter(self, timeout_s: float) -> float:
+    async def _enter(self, timeout_s: float, begun: bool) -> float:
         most = self.backend.parallel
-        if most is None or (self._busy < most and not self._waiting):
+        if most is None or (self._busy < most and not (self._begun or self._waiting)):
             self._busy += 1
             return 0.0
-        if len(self._waiting) >= self._config.queue_per_member:
+        if not begun and len(self._waiting) >= self._config.queue_per_member:
             raise MemberQueueFull(f"{len(self._waiting)} requests wait for it already.")
-        return await self._queue(timeout_s)
+        return await self._queue(timeout_s, self._begun if begun else self._waiting)
 
-    async def _queue(self, timeout_s: float) -> float:
+    async def _queue(self, timeout_s: float, queue: deque[asyncio.Future[None]]) -> float:
         since = _now()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        queue.append(turn)
         try:
             async with asyncio.timeout(timeout_s):
                 await turn
         except (TimeoutError, asyncio.CancelledError) as error:
             if turn.done() and not turn.cancelled():
                 self._leave()  # the place was given to us just as we gave up: pass it on
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
+            elif turn in queue:
+                queue.remove(turn)
             if isinstance(error, TimeoutError):
                 raise MemberQueueFull(f"The queue in front of it did not move for {timeout_s:g} s.") from None
             raise
@@ -133,8 +151,8 @@ class Seat:
 
     def _leave(self) -> None:
         """Hand the place to the one who waits longest, or give it up."""
-        while self._waiting:
-            turn = self._waiting.popleft()
+        while queue := self._begun or self._waiting:
+            turn = queue.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return

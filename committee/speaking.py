@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from committee.context.tokens import Ratios
 from committee.errors import EmptyAnswer, MemberError, MemberStreamBroken
@@ -43,26 +43,26 @@ class Voices:
         now = asyncio.get_running_loop().time
         pace = self._new_pace()
         try:
-            async with seat.place(request.total_s) as waited:
-                if waited:
-                    request = replace(request, total_s=max(0.05, request.total_s - waited))
-                async with aclosing(seat.backend.stream(request)) as deltas:
-                    async for delta in deltas:
-                        pace.feed(delta, now())
-                        if text := delta.text:
-                            if not blank and (rest := thoughts.flush()):
-                                yield ReasoningDelta(seat.name, rest)
-                            if not spoken.text:
-                                # Blank text may turn out to be all there is, and then another member has to speak.
-                                text = blank = blank + text
-                            if spoken.text or not text.isspace():
-                                spoken.text.append(text)
-                                yield ContentDelta(text, index, delta.logprobs)
-                        if delta.thinking and (lines := thoughts.feed(delta.thinking)):
-                            yield ReasoningDelta(seat.name, lines)
-                        if delta.tool_calls:
-                            spoken.calls += delta.tool_calls
-                        done = delta.done
+            async with (
+                seat.admit(request, begun=self._ledger.begun) as request,
+                aclosing(seat.backend.stream(request)) as deltas,
+            ):
+                async for delta in deltas:
+                    pace.feed(delta, now())
+                    if text := delta.text:
+                        if not blank and (rest := thoughts.flush()):
+                            yield ReasoningDelta(seat.name, rest)
+                        if not spoken.text:
+                            # Blank text may turn out to be all there is, and then another member has to speak.
+                            text = blank = blank + text
+                        if spoken.text or not text.isspace():
+                            spoken.text.append(text)
+                            yield ContentDelta(text, index, delta.logprobs)
+                    if delta.thinking and (lines := thoughts.feed(delta.thinking)):
+                        yield ReasoningDelta(seat.name, lines)
+                    if delta.tool_calls:
+                        spoken.calls += delta.tool_calls
+                    done = delta.done
             # A stop sequence at the very beginning leaves nothing to say, and asking again would not change it.
             if done is None or not (spoken.text or spoken.calls or request.stop):
                 raise EmptyAnswer

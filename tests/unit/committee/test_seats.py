@@ -11,7 +11,7 @@ import pytest
 from committee.budget import Budget
 from committee.errors import MemberBusy, MemberFailed, MemberQueueFull, MemberResting, MemberTimeout, MemberUnreachable
 from committee.listening import Pace
-from committee.schema import Delta
+from committee.schema import ChatRequest, Delta, StageContext
 from committee.seats import CommitteeConfig, Seat
 
 
@@ -82,6 +82,48 @@ async def test_waiting_has_an_end() -> None:
     await first
     async with one.place(5) as waited:
         assert waited == 0.0
+
+
+async def test_a_turn_that_has_begun_goes_first_and_is_never_turned_away() -> None:
+    one, order, free = seat(queue_per_member=2), [], asyncio.Event()
+
+    async def work(name: str, *, begun: bool) -> None:
+        async with one.place(5, begun=begun):
+            order.append(name)
+
+    first = asyncio.create_task(occupy(one, free))
+    await settled([first])
+    tasks = [asyncio.create_task(work(name, begun=False)) for name in ("new", "newer")]
+    await settled([])
+    tasks += [asyncio.create_task(work(name, begun=True)) for name in ("old", "older")]
+    await settled([])
+    with pytest.raises(MemberQueueFull):
+        await work("newest", begun=False)
+    free.set()
+    await asyncio.gather(first, *tasks)
+    assert order == ["old", "older", "new", "newer"]
+
+
+async def test_an_answer_gets_half_of_its_time_whatever_the_queue_takes() -> None:
+    one, free = seat(), asyncio.Event()
+    asked = ChatRequest((), StageContext("probe"), total_s=0.2)
+    first = asyncio.create_task(occupy(one, free))
+    await settled([first])
+    with pytest.raises(MemberQueueFull, match=r"did not move for 0\.1 s"):
+        async with one.admit(asked):
+            raise AssertionError
+
+    async def too_slow() -> None:
+        async with one.admit(asked) as granted:
+            await asyncio.sleep(granted.total_s)
+            raise MemberTimeout
+
+    asyncio.get_running_loop().call_later(0.02, free.set)
+    with pytest.raises(MemberQueueFull, match="the queue took"):  # our load, and no reason to leave the member alone
+        await too_slow()
+    with pytest.raises(MemberTimeout):
+        await too_slow()
+    await first
 
 
 async def test_those_who_leave_the_queue_leave_no_hole() -> None:
