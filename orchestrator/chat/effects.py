@@ -9,6 +9,7 @@ waits for the user's confirmation.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -179,13 +180,14 @@ class Effects:
                 log.warning("a call could not be noted", extra={"tool": call.name}, exc_info=True)
                 if self._acts(call):
                     return ToolResult(error=_UNRECORDED)
-        effect.result = await self.tools.invoke(call.name, call.arguments, context)
+        result = effect.result = await self.tools.invoke(call.name, call.arguments, context)
+        effect.size = len(json.dumps(result.data, default=str))
         if store is not None:
             try:
-                await store.finish_effect(self.run.id, effect.number, effect.result)
+                await store.finish_effect(self.run.id, effect.number, result)
             except OrchestratorError:
                 log.warning("a call's end could not be noted", extra={"tool": call.name}, exc_info=True)
-        return effect.result
+        return result
 
     def note(self, call: ToolCall, result: ToolResult) -> None:
         """Add to what ran. Results of others' words taint what is *planned* after them, which the committee knows."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from committee import ToolCall
 from committee.schema import Message
+from orchestrator.chat.runs import SHORTENED
 from orchestrator.db.pool import Database
 from orchestrator.db.statements import named_statements
 from tools.registry import ToolResult
@@ -49,18 +49,22 @@ class KnownRun:
 
 
 class ExchangeStore:
-    """Runs, hidden exchanges and held calls in Postgres. `server` names this process among all that share the table."""
+    """Runs, hidden exchanges and held calls in Postgres.
+
+    `server` names this process among all that share the tables: as long as a connection has that name, it lives.
+    """
 
     def __init__(self, db: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._db = db
         self._clock = clock
         self._cleaned = float("-inf")
-        self.server = uuid.uuid4().hex
+        self.server = db.name
 
     # -- runs that acted --------------------------------------------------------------------------------------------
 
     async def adopt(self, owner: str, fingerprint: str, *, within_s: float, retry: bool) -> KnownRun | None:
-        """Take over the run of an equal request that another process did not deliver (`retry`: or did deliver).
+        """Take over the run of an equal request that another process has ended without delivering it, or left behind
+        when it died; for a retry also one that it delivered or is still at.
 
         Of several requests at once only one gets it.
         """
@@ -85,7 +89,7 @@ class ExchangeStore:
     async def finish_effect(self, run_id: str, number: int, result: ToolResult) -> None:
         stored = _storable(asdict(result))
         if len(json.dumps(stored, default=str)) > MAX_RESULT_CHARS:
-            stored["data"] = {"shortened": True}
+            stored["data"] = dict(SHORTENED)
         await self._db.execute(_SQL["finish_effect"], run_id, number, stored)
 
     # -- what the client was not shown ------------------------------------------------------------------------------
@@ -109,8 +113,10 @@ class ExchangeStore:
     async def hold(self, owner: str, conversation: str, calls: Sequence[ToolCall]) -> None:
         """Keep calls, exactly as they are, until the user confirms them in this conversation."""
         await self._clean()
-        for call in calls[:MAX_IDS]:
-            await self._db.execute(_SQL["hold"], owner, conversation, call.id, call.name, _storable(call.arguments))
+        held = list({call.id: call for call in calls[:MAX_IDS]}.values())
+        arguments = [_storable(call.arguments) for call in held]
+        names = [call.name for call in held]
+        await self._db.execute(_SQL["hold"], owner, conversation, [call.id for call in held], names, arguments)
 
     async def confirm(
         self, owner: str, conversations: Collection[str], call_ids: Sequence[str], *, run_id: str

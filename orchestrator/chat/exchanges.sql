@@ -1,19 +1,21 @@
 -- name: adopt
-update chat_runs set server = $3, touched_at = now()
+update chat_runs set server = $3, touched_at = now(), ended_at = null
 where id = (
     select id from chat_runs
-    where owner = $1 and fingerprint = $2 and server <> $3 and (not delivered or $5)
-      and touched_at > now() - make_interval(secs => $4)
+    where owner = $1 and fingerprint = $2 and server <> $3 and touched_at > now() - make_interval(secs => $4)
+      and ($5 or not delivered and (
+          ended_at is not null or not exists (select from pg_stat_activity where application_name = chat_runs.server)
+      ))
     order by touched_at desc limit 1 for update skip locked
 )
-returning id, delivered
+returning id
 
 -- name: open_run
 insert into chat_runs (id, owner, fingerprint, server) values ($1, $2, $3, $4)
-on conflict (id) do update set touched_at = now()
+on conflict (id) do update set touched_at = now(), ended_at = null
 
 -- name: end_run
-update chat_runs set delivered = delivered or $2, touched_at = now() where id = $1
+update chat_runs set delivered = delivered or $2, touched_at = now(), ended_at = now() where id = $1
 
 -- name: effects
 select number, tool, arguments, result from chat_effects where run_id = $1 order by number
@@ -35,7 +37,9 @@ select call_id, messages from chat_exchanges
 where owner = $1 and call_id = any($2::text[]) and created_at > now() - make_interval(secs => $3)
 
 -- name: hold
-insert into chat_held (owner, conversation, call_id, tool, arguments) values ($1, $2, $3, $4, $5)
+insert into chat_held (owner, conversation, call_id, tool, arguments)
+select $1, $2, call_id, tool, arguments
+from unnest($3::text[], $4::text[], $5::jsonb[]) as held (call_id, tool, arguments)
 on conflict (owner, conversation, call_id) do update
 set tool = excluded.tool, arguments = excluded.arguments, confirmed_by = null, created_at = now()
 

@@ -13,12 +13,14 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tools.registry import ToolResult
 
 REMEMBER_S = 600.0
 _MOST = 10_000
+_MOST_RESULT_BYTES = 64 << 20
+SHORTENED = {"shortened": True}
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Effect:
     """One call that a run has made, or is making; a repetition may word it differently.
 
     arguments: as canonical JSON. result: None as long as it is not known. left_open: another process began this call
-    and left nothing about its end.
+    and left nothing about its end. size: of the result's data as JSON, in bytes.
     """
 
     number: int
@@ -35,6 +37,13 @@ class Effect:
     result: ToolResult | None = None
     work: asyncio.Task[ToolResult] | None = None
     left_open: bool = False
+    size: int = 0
+
+    def shorten(self) -> None:
+        """Let go of the data; which jobs there are and whether it failed stays known, so nothing is done again."""
+        if self.result is not None:
+            self.result = replace(self.result, data=dict(SHORTENED))
+        self.size = 0
 
 
 @dataclass(slots=True)
@@ -54,13 +63,19 @@ class _Ended:
     run: Run
     delivered: bool
     at: float
+    size: int
 
 
 class Runs:
-    """Runs that go on or that ended within the last ten minutes, by the fingerprint of their request."""
+    """Runs that go on or that ended within the last ten minutes, by the fingerprint of their request.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    most_bytes: what the results of ended runs may hold together; beyond that the oldest ones are shortened.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = _MOST_RESULT_BYTES) -> None:
         self._clock = clock
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
         self._running: dict[str, list[Run]] = {}  # a run stands here once for every request that takes part in it
 
@@ -79,10 +94,13 @@ class Runs:
             del self._running[fingerprint]
         twin = self._ended.get(fingerprint)
         delivered = delivered or (twin is not None and twin.run is run and twin.delivered)
-        self._ended[fingerprint] = _Ended(run, delivered, self._clock())
-        self._ended.move_to_end(fingerprint)
+        if twin is not None:
+            self._take(fingerprint)
+        ended = self._ended[fingerprint] = _Ended(run, delivered, self._clock(), sum(one.size for one in run.effects))
+        self._bytes += ended.size
         if len(self._ended) > _MOST:
-            self._ended.popitem(last=False)
+            self._take(next(iter(self._ended)))
+        self._shorten_old()
 
     def _earlier(self, fingerprint: str, retry: bool) -> Run | None:
         """The run that a request repeats: one that was cut off; for a retry also one that goes on or was delivered."""
@@ -93,10 +111,23 @@ class Runs:
         if ended is None or not (cut_off or retry):
             return None
         # Taken out, so that of two requests at once only one is the repetition.
-        del self._ended[fingerprint]
-        return ended.run
+        return self._take(fingerprint).run
+
+    def _take(self, fingerprint: str) -> _Ended:
+        ended = self._ended.pop(fingerprint)
+        self._bytes -= ended.size
+        return ended
+
+    def _shorten_old(self) -> None:
+        for ended in self._ended.values():
+            if self._bytes <= self._most_bytes:
+                return
+            for effect in ended.run.effects:
+                effect.shorten()
+            self._bytes -= ended.size
+            ended.size = 0
 
     def _forget_old(self) -> None:
         horizon = self._clock() - REMEMBER_S
         while self._ended and next(iter(self._ended.values())).at < horizon:
-            self._ended.popitem(last=False)
+            self._take(next(iter(self._ended)))

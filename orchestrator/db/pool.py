@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -43,12 +44,14 @@ class Database:
 
     Raises DatabaseUnavailable when the server cannot be reached or does not answer in time (the statement may or may
     not have been executed then), StorageFull when it has no space left, BadRequest for text that Postgres cannot
-    store. Columns of type jsonb are Python objects in both directions.
+    store. Columns of type jsonb are Python objects in both directions. `name` is what the server calls the pool's
+    connections (pg_stat_activity); no other pool has it.
     """
 
     def __init__(self, dsn: str, *, timeout_s: float = 5.0, size: int = 10) -> None:
         self.dsn = dsn
         self.timeout_s = timeout_s
+        self.name = f"committee-{secrets.token_hex(16)}"
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._closed = False
@@ -105,7 +108,9 @@ class Database:
         deadline = asyncio.timeout(self.timeout_s)
         try:
             async with deadline, self._slots:
-                connection = self._take_idle() or await connect(self.dsn, statement_timeout_s=self.timeout_s)
+                connection = self._take_idle() or await connect(
+                    self.dsn, statement_timeout_s=self.timeout_s, name=self.name
+                )
                 try:
                     yield connection
                 except asyncio.CancelledError:
@@ -136,9 +141,9 @@ class Database:
         self._idle.append(connection)
 
 
-async def connect(dsn: str, *, statement_timeout_s: float | None = None) -> Connection:
+async def connect(dsn: str, *, statement_timeout_s: float | None = None, name: str = "committee") -> Connection:
     """One connection with the jsonb codec; the caller bounds the time and closes it."""
-    settings = {"application_name": "committee", "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS)}
+    settings = {"application_name": name, "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS)}
     if statement_timeout_s is not None:
         # The server stops working on a statement that nobody waits for any more.
         settings["statement_timeout"] = str(max(1, round(statement_timeout_s * 1000)))

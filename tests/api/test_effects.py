@@ -120,7 +120,8 @@ async def test_a_restarted_server_knows_what_was_done(start_server: StartServer,
     first = await start_server(ollamas=ollamas, more_tools=bench.tools())
     response = await first.http.post(first.url + CHAT, json=body)
     await ollamas[0].until(lambda: len(ollamas[0].speeches) == 1)
-    # Another process on the same data, while nothing tells how the first one's answer ended.
+    # Another process on the same data, while nothing tells how the first one's answer ended but that it is gone.
+    await first.db.execute("update chat_runs set server = 'gone'")
     second = await start_server(ollamas=ollamas, more_tools=bench.tools())
     ollamas[0].fault = None
     plan(ollamas, ("note_write", {"text": "ONE"}), ("film_run", {"synopsis": "Many butterflies"}))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
 from committee import Message, ToolCall
 from orchestrator.chat.exchanges import MAX_EXCHANGE_CHARS, ExchangeStore, arguments_text
 from orchestrator.db.pool import Database
@@ -26,13 +31,22 @@ async def left(db: Database, table: str) -> int:
     return int(await db.fetchval(f"select count(*) from {table}"))
 
 
-async def test_a_run_is_taken_over_once_and_by_another_process_only(db: Database) -> None:
-    before, after = ExchangeStore(db), ExchangeStore(db)
+@pytest.fixture
+async def after(pg_dsn: str, db: Database) -> AsyncIterator[ExchangeStore]:
+    """The store as another process has it."""
+    database = await Database.open(pg_dsn)
+    yield ExchangeStore(database)
+    await database.close()
+
+
+async def test_a_run_is_taken_over_once_and_by_another_process_only(db: Database, after: ExchangeStore) -> None:
+    before = ExchangeStore(db)
     await before.open_run("r1", owner="ann", fingerprint="f")
     await before.begin_effect("r1", 0, "note_write", arguments_text({"text": "a"}))
     await before.begin_effect("r1", 1, "film_run", "{}")
     result = ToolResult({"x": "NUL \x00", "y": float("nan")}, ("job-1",), "film-1", None)
     await before.finish_effect("r1", 0, result)
+    await before.end_run("r1", delivered=False)
     assert await before.adopt("ann", "f", within_s=600, retry=False) is None  # its own runs it remembers
     assert await after.adopt("bob", "f", within_s=600, retry=False) is None
     assert await after.adopt("ann", "g", within_s=600, retry=False) is None
@@ -45,8 +59,27 @@ async def test_a_run_is_taken_over_once_and_by_another_process_only(db: Database
     assert await after.adopt("ann", "f", within_s=600, retry=False) is None
 
 
-async def test_a_delivered_run_is_over_except_for_a_retry(db: Database) -> None:
-    before, after = ExchangeStore(db), ExchangeStore(db)
+async def test_a_run_that_goes_on_elsewhere_is_shared_with_a_retry_only(db: Database, after: ExchangeStore) -> None:
+    before = ExchangeStore(db)
+    await before.open_run("r1", owner="ann", fingerprint="f")
+    assert await after.adopt("ann", "f", within_s=600, retry=False) is None
+    known = await after.adopt("ann", "f", within_s=600, retry=True)
+    assert known is not None
+    assert known.id == "r1"
+
+
+async def test_a_run_whose_process_died_is_taken_over(pg_dsn: str, db: Database, after: ExchangeStore) -> None:
+    dying = await Database.open(pg_dsn)
+    await ExchangeStore(dying).open_run("r1", owner="ann", fingerprint="f")
+    assert await after.adopt("ann", "f", within_s=600, retry=False) is None
+    await dying.close()
+    async with asyncio.timeout(10):
+        while await after.adopt("ann", "f", within_s=600, retry=False) is None:
+            await asyncio.sleep(0.01)  # the connection ends a moment after it is closed
+
+
+async def test_a_delivered_run_is_over_except_for_a_retry(db: Database, after: ExchangeStore) -> None:
+    before = ExchangeStore(db)
     await before.open_run("r1", owner="ann", fingerprint="f")
     await before.end_run("r1", delivered=True)
     await before.end_run("r1", delivered=False)
@@ -54,11 +87,12 @@ async def test_a_delivered_run_is_over_except_for_a_retry(db: Database) -> None:
     assert await after.adopt("ann", "f", within_s=600, retry=True) is not None
 
 
-async def test_a_huge_result_is_kept_short(db: Database) -> None:
-    before, after = ExchangeStore(db), ExchangeStore(db)
+async def test_a_huge_result_is_kept_short(db: Database, after: ExchangeStore) -> None:
+    before = ExchangeStore(db)
     await before.open_run("r1", owner="ann", fingerprint="f")
     await before.begin_effect("r1", 0, "film_run", "{}")
     await before.finish_effect("r1", 0, ToolResult({"x": "y" * 300_000}, ("job-1",)))
+    await before.end_run("r1", delivered=False)
     known = await after.adopt("ann", "f", within_s=600, retry=False)
     assert known is not None
     assert known.effects[0].result == ToolResult({"shortened": True}, ("job-1",))

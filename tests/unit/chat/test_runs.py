@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.chat.runs import REMEMBER_S, Runs
+from orchestrator.chat.runs import REMEMBER_S, SHORTENED, Effect, Runs
+from tools.registry import ToolResult
 
 
 def test_a_delivered_turn_never_matches() -> None:
@@ -55,3 +56,17 @@ def test_memory_is_bounded() -> None:
     for number in range(20_000):
         runs.end(str(number), runs.begin(str(number)), delivered=True)
     assert len(runs._ended) == 10_000
+
+
+def test_results_in_memory_are_bounded_and_the_oldest_are_shortened() -> None:
+    runs = Runs(most_bytes=100)
+    for name in "abc":
+        run = runs.begin(name)
+        run.effects.append(Effect(0, "note_write", "{}", ToolResult({"text": name}, ("job",)), size=40))
+        runs.end(name, run, delivered=False)
+    first, last = runs.begin("a"), runs.begin("c")
+    assert first.effects[0].result == ToolResult(SHORTENED, ("job",))  # what it did is still known
+    assert last.effects[0].result == ToolResult({"text": "c"}, ("job",))
+    for again in range(3):
+        runs.end("b", runs.begin("b"), delivered=bool(again))
+    assert 0 <= runs._bytes <= 100
