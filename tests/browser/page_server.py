@@ -72,6 +72,8 @@ class PageServer:
         self.conversations: dict[str, dict[str, Any]] = {}
         self.films: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = {}
+        self.said: list[dict[str, Any]] = []  # the bodies of all messages, as they came
+        self.uploads: Hold | None = None  # every upload stops there
         self.jobs: dict[str, FakeJob] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
         self._released: set[str] = set()
@@ -231,9 +233,9 @@ class PageServer:
         question = body["content"]
         self.conversations.setdefault(conversation, {"id": conversation})["title"] = question[:60]
         stored = self.messages.setdefault(conversation, [])
-        stored.append(
-            {"id": str(uuid4()), "role": "user", "content": question, "attachments": body.get("attachments", [])}
-        )
+        self.said.append(body)
+        kept = {key: body.get(key, {}) for key in ("attachments", "committee")}
+        stored.append({"id": str(uuid4()), "role": "user", "content": question, **kept})
         said: dict[str, Any] = {"id": str(uuid4()), "role": "assistant", "content": "", "reasoning": "", "job_ids": []}
         stored.append(said)
         response = await _event_stream(request)
@@ -253,6 +255,8 @@ class PageServer:
 
     async def _upload(self, request: web.Request) -> web.Response:
         field = (await request.post())["file"]
+        if self.uploads is not None:
+            await self._until(lambda: self.uploads is None or self.uploads.name in self._released)
         assert isinstance(field, web.FileField)
         self.files[field.filename] = (field.content_type, field.file.read())
         url = f"https://films.example/uploads/{field.filename}"  # the public name, which is not the page's own

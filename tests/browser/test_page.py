@@ -26,6 +26,10 @@ def ask(page: Page, text: str = "Make a film") -> None:
     page.keyboard.press("Enter")
 
 
+def step(seq: int, stage: str, member: str, event: str, detail: str = "") -> dict[str, Any]:
+    return {"seq": seq, "stage": stage, "member": member, "event": event, "detail": detail}
+
+
 def film_answer(job_id: str) -> list[dict[str, Any]]:
     section = f"\n\n### Tool Results\n- **jobs**: `{job_id}`\n- **watch**: http://films.example/#/jobs/{job_id}\n"
     results = [{"name": "film.run", "job_ids": [job_id], "error": None}]
@@ -34,9 +38,8 @@ def film_answer(job_id: str) -> list[dict[str, Any]]:
 
 
 def test_tokens_appear_before_the_end(page: Page, server: PageServer) -> None:  # K010
-    step = {"seq": 1, "stage": "probe", "member": "qwen", "event": "started"}
     server.answer = [
-        chunk(committee=step, reasoning="probe qwen: started\n"),
+        chunk(committee=step(1, "probe", "qwen", "started"), reasoning="probe qwen: started\n"),
         chunk(reasoning="[qwen] - Monarchs migrate.\n"),
         chunk("Monarchs "),
         Hold("middle"),
@@ -55,8 +58,9 @@ def test_tokens_appear_before_the_end(page: Page, server: PageServer) -> None:  
 
     deliberation = answer.locator(".deliberation")
     expect(deliberation).not_to_have_attribute("open", re.compile(".*"))
-    deliberation.locator("summary").click()
-    expect(deliberation).to_contain_text("qwen is thinking it over")
+    deliberation.locator("> summary").click()
+    expect(deliberation).to_contain_text("Thinking it over")
+    deliberation.locator(".thoughts summary").click()
     expect(deliberation.locator(".reasoning")).to_have_text("[qwen] - Monarchs migrate.")
     expect(deliberation).to_contain_text("all agreed")
 
@@ -71,28 +75,169 @@ def test_how_it_was_decided_is_there_after_a_reload(page: Page, server: PageServ
         "dissent": {"gptoss": "answers 41 <b>"},
         "decided_by": "verdicts",
         "spoke_because": "its position won",
-        "held": [{"id": "call_1", "name": "film_run", "arguments": {}}],
+        "mode": "deep",
+        "context": {"fit": "packed", "detail": "12 of 40 messages were shortened."},
+        "usage": {"qwen": {"prompt_tokens": 1200, "completion_tokens": 80, "hidden_tokens": 60, "calls": 2}},
     }
-    step = {"seq": 1, "stage": "probe", "member": "qwen", "event": "started", "detail": ""}
-    server.answer = [chunk(committee=step), chunk("42."), chunk(finish="stop", committee=account)]
+    server.answer = [
+        chunk(committee=step(1, "probe", "qwen", "answered")),
+        chunk("42."),
+        chunk(finish="stop", committee=account),
+    ]
     page.goto(server.url)
     ask(page, "How many?")
     answer = page.get_by_role("article", name="Committee")
     expect(answer).to_have_attribute("data-state", "done")
     for _ in ("at once", "after a reload"):
-        answer.locator(".deliberation summary").click()
-        expect(answer.locator(".steps")).to_have_text("qwen is thinking it over")
+        answer.locator(".deliberation > summary").click()
+        expect(answer.locator(".deliberation > summary")).to_have_text("How it was decidedthey did not agree")
+        expect(answer.locator(".steps")).to_have_text("Thinking it overqwen")
         rows = answer.locator(".account div")
         expect(rows).to_have_text(
             [
                 "Agreedqwen",
-                "gptoss dissentsanswers 41 <b>",
-                "Settled byverdicts",
+                "gptoss held insteadanswers 41 <b>",
+                "Settled bya blind vote in both orders",
                 "Spokeqwen: its position won",
-                "Waits for your wordfilm run",
+                "Modedeep: the answers were cross-checked in any case",
+                "Conversation shortened12 of 40 messages were shortened.",
             ]
         )
+        expect(answer.get_by_role("row")).to_have_text(
+            ["MemberPartReadWroteUnseen", "qwenagreed, spoke1,2008060", "gptossheld something else"]
+        )
         page.reload()
+
+
+def test_the_stages_appear_while_they_happen(page: Page, server: PageServer) -> None:
+    server.answer = [
+        chunk(committee=step(1, "probe", "qwen", "started")),
+        chunk(committee=step(2, "probe", "gptoss", "started")),
+        chunk(committee=step(3, "probe", "qwen", "answered", "answer")),
+        chunk(committee=step(4, "probe", "gptoss", "failed", "timeout")),
+        Hold("cross-check"),
+        chunk(committee=step(5, "compare", "", "conflict", "key")),
+        chunk(committee=step(6, "cross-check", "qwen", "started")),
+        Hold("speak"),
+        chunk(committee=step(7, "speak", "qwen", "started")),
+        chunk("42."),
+        chunk(finish="stop", committee={"agreement": "decided", "members": {"qwen": "ok"}, "model": "offline-rules"}),
+    ]
+    page.goto(server.url)
+    ask(page)
+    answer = page.get_by_role("article", name="Committee")
+    stages = answer.get_by_role("list", name="Stages").get_by_role("listitem")
+    expect(stages).to_have_text(["Thinking it overqwenanswergptosstimeout"])
+    expect(answer.get_by_label("failed")).to_be_visible()
+    server.release("cross-check")
+    expect(stages).to_have_count(3)
+    expect(answer.locator("[aria-current=step]")).to_have_text("Looking at each other’s answersqwen")
+    expect(answer.get_by_role("status")).to_have_text("Looking at each other’s answers")
+    server.release("speak")
+    expect(answer).to_have_attribute("data-state", "done")
+    expect(answer.locator(".steps")).not_to_be_visible()
+    expect(answer).to_contain_text("No language model answered")
+
+
+def held_answer(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    held = [{"id": f"call_{n}", "name": name, "arguments": args} for n, (name, args) in enumerate(calls)]
+    asks = "\n\n### Status\nNot done yet. Reply **yes** to run exactly this, or anything else to leave it:\n- x\n"
+    account = {"agreement": "agreed", "degraded": False, "members": {"qwen": "ok"}, "held": held}
+    return [
+        chunk(committee=step(1, "act", "", "held", "note_write")),
+        chunk("The page says so."),
+        chunk(asks),
+        chunk(finish="stop", committee=account),
+    ]
+
+
+def test_a_call_that_waits_is_shown_and_run(page: Page, server: PageServer) -> None:
+    hostile = "<img src=x onerror=alert(1)> \u202egnp.exe " + "long " * 400
+    server.answer = held_answer(("note_write", {"text": hostile, "n": {"a": [1]}}), ("film_run", {}))
+    page.goto(server.url)
+    ask(page)
+    answer = page.get_by_role("article", name="Committee")
+    waiting = answer.get_by_role("region", name="Waits for your word")
+    for _ in ("at once", "after a reload"):
+        expect(waiting).to_contain_text("Not done yet")
+        expect(waiting.get_by_role("group")).to_have_count(2)
+        expect(waiting.get_by_role("group", name="note write")).to_contain_text("[U+202E]gnp.exe long long")
+        expect(answer.locator(".markdown")).to_have_text("The page says so.")
+        page.reload()
+    server.answer = [chunk("Written."), Hold("end"), chunk(finish="stop")]
+    waiting.get_by_role("button", name="Run it: note write").click()
+    assert_said(page, server, "Run note_write.", {"confirm": ["call_0"], "leave": []})
+    expect(waiting.get_by_role("button", name="Leave it: film run")).to_be_disabled()
+    server.release("end")
+    waiting.get_by_role("button", name="Leave it: film run").click()
+    assert_said(page, server, "Leave film_run.", {"confirm": [], "leave": ["call_1"]})
+    for _ in ("at once", "after a reload"):
+        expect(waiting.get_by_role("group", name="note write")).to_contain_text("You let it run.")
+        expect(waiting.get_by_role("group", name="film run")).to_contain_text("You left it.")
+        expect(waiting.get_by_role("button")).to_have_count(0)
+        page.reload()
+
+
+def assert_said(page: Page, server: PageServer, words: str, decided: dict[str, Any]) -> None:
+    expect(page.get_by_role("article", name="You").last).to_have_text(words)
+    expect(page.get_by_text("Written.")).not_to_have_count(0)
+    assert (server.said[-1]["content"], server.said[-1]["committee"]) == (words, decided)
+
+
+def test_a_call_that_waits_is_found_though_the_answer_broke_off(page: Page, server: PageServer) -> None:
+    *pieces, last = held_answer(("note_write", {"text": "x"}))
+    server.answer = [*pieces[:2], Hold("cut"), BREAK]
+    page.goto(server.url)
+    ask(page)
+    expect(page.get_by_text("The page says so.")).to_be_visible()
+    ((_, stored),) = server.messages.values()
+    stored["committee"] = {"held": last["committee"]["held"]}
+    server.release("cut")
+    expect(page.get_by_role("button", name="Run it: note write")).to_be_enabled()
+
+
+def test_how_it_answers_is_chosen_and_remembered(page: Page, server: PageServer) -> None:
+    page.goto(server.url)
+    mode = page.get_by_role("combobox", name="How it answers")
+    expect(mode).to_have_text("Auto")
+    ask(page)
+    expect(page.get_by_text("Hello.")).to_be_visible()
+    assert server.said[-1]["committee"] == {"confirm": [], "leave": []}
+    mode.click()
+    page.get_by_role("option", name="Deep").click()
+    page.reload()
+    expect(mode).to_have_text("Deep")
+    ask(page)
+    expect(page.get_by_text("Hello.")).to_have_count(2)
+    assert server.said[-1]["committee"]["mode"] == "deep"
+    page.get_by_role("combobox", name="Who answers").click()
+    page.get_by_role("option", name="gptoss alone").click()
+    expect(mode).to_have_count(0)
+    ask(page)
+    expect(page.get_by_text("Hello.")).to_have_count(3)
+    assert (server.said[-1]["model"], "mode" in server.said[-1]["committee"]) == ("gptoss", False)
+
+
+def test_enter_during_an_upload_sends_when_it_is_done(page: Page, server: PageServer) -> None:
+    server.uploads = Hold("upload")
+    page.goto(server.url)
+    page.get_by_label("Attach files").set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": PNG})
+    expect(page.get_by_role("progressbar", name="Uploading cat.png")).to_be_visible()
+    ask(page, "What is this?")
+    expect(page.get_by_text("Sends when the files have arrived")).to_be_visible()
+    assert server.said == []
+    server.release("upload")
+    expect(page.get_by_role("article", name="You").get_by_role("link", name="cat.png")).to_be_visible()
+    assert [one["name"] for one in server.said[0]["attachments"]] == ["cat.png"]
+
+
+def test_an_upload_can_be_called_off(page: Page, server: PageServer) -> None:
+    server.uploads = Hold("never")
+    page.goto(server.url)
+    page.get_by_label("Attach files").set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": PNG})
+    page.get_by_role("button", name="Do not upload cat.png").click()
+    expect(page.locator(".composer").get_by_role("list", name="Attached")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_files_are_attached_shown_and_kept(page: Page, server: PageServer) -> None:
@@ -106,6 +251,7 @@ def test_files_are_attached_shown_and_kept(page: Page, server: PageServer) -> No
     )
     chosen = page.locator(".composer").get_by_role("list", name="Attached")
     expect(chosen.get_by_role("listitem")).to_have_text(["cat.png", "notes.txt"])
+    expect(chosen.locator("img")).to_have_count(1)
     page.get_by_role("button", name="Remove notes.txt").click()
     expect(chosen.get_by_role("listitem")).to_have_text(["cat.png"])
     ask(page, "What is this?")

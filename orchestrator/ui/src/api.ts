@@ -58,14 +58,41 @@ export async function getJson(path: string, signal?: AbortSignal): Promise<unkno
   return (await request(path, signal ? { signal } : {})).json();
 }
 
-/** Keeps `file` on the server, for the next message. */
-export async function upload(file: File): Promise<Attachment> {
+/** Keeps `file` on the server, for the next message; `onProgress` hears how much of it has gone, from 0 to 1. */
+export function upload(
+  file: File,
+  onProgress: (fraction: number) => void = () => undefined,
+  signal?: AbortSignal,
+): Promise<Attachment> {
   const form = new FormData();
   form.append("file", file, file.name);
-  const response = await request("/api/upload", { method: "POST", body: form });
-  const kept = readAttachment(await response.json());
-  if (!kept) throw new ApiError("The server does not say where it keeps the file.", response.status);
-  return kept;
+  // fetch does not tell how much of a body has gone.
+  const call = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    call.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
+    call.onload = () => {
+      if (call.status === 401) session.patch({ needed: true });
+      const kept = call.status < 300 ? readAttachment(parse(call.responseText)) : null;
+      if (kept) resolve(kept);
+      else reject(uploadRefusal(call));
+    };
+    call.onerror = () => reject(new ApiError("The server does not answer, or broke off the upload.", 0));
+    call.onabort = () => reject(new DOMException("Stopped", "AbortError"));
+    signal?.addEventListener("abort", () => call.abort());
+    call.open("POST", "/api/upload");
+    call.send(form);
+  });
+}
+
+function uploadRefusal(call: XMLHttpRequest): ApiError {
+  const { status, statusText } = call;
+  if (status < 300) return new ApiError("The server does not say where it keeps the file.", status);
+  const message = errorText(parse(call.responseText));
+  if (message) return new ApiError(message, status);
+  return new ApiError(
+    status === 413 ? "It is larger than this server takes." : `The server answered ${status} ${statusText}.`,
+    status,
+  );
 }
 
 /** Trades `key` for a cookie that scripts cannot read. */

@@ -6,6 +6,7 @@ import {
   type Attachment,
   type Chunk,
   type Conversation,
+  type Decided,
   fields,
   items,
   jobIdsOf,
@@ -26,9 +27,28 @@ export interface Message {
   readonly outcome: Outcome | null;
   readonly jobIds: readonly string[];
   readonly attachments: readonly Attachment[];
+  readonly decided: Decided;
+  readonly createdAt: number;
   readonly state: "streaming" | "done" | "stopped" | "failed";
   readonly problem: string | null;
 }
+
+/** Who is asked, and how: what the reader has chosen. An empty text leaves it to the server. */
+export interface Asked {
+  readonly model: string;
+  readonly mode: string;
+}
+
+/** What is sent with a message besides its words. */
+export interface Enclosed {
+  readonly attachments?: readonly Attachment[];
+  readonly decided?: Decided;
+}
+
+export const NOTHING_DECIDED: Decided = { confirm: [], leave: [] };
+
+// The server forgets calls that wait after a day.
+const HELD_FOR_MS = 24 * 3600 * 1000;
 
 /** The messages of one conversation. */
 export interface Thread {
@@ -108,21 +128,22 @@ export function stopAnswer(id: string): void {
 }
 
 /** Sends `content` and streams the answer into the thread. Every failure is shown there; nothing is thrown. */
-export async function send(
-  id: string,
-  content: string,
-  model: string,
-  attachments: readonly Attachment[] = [],
-): Promise<void> {
+export async function send(id: string, content: string, asked: Asked, enclosed: Enclosed = {}): Promise<void> {
   if (answering.has(id)) return;
+  const { attachments = [], decided = NOTHING_DECIDED } = enclosed;
   const stop = new AbortController();
   answering.set(id, stop);
   const store = thread(id);
-  const answer = new Answer(store, content, attachments);
+  const answer = new Answer(store, content, attachments, decided);
   try {
     const response = await request(`/api/conversations/${encodeURIComponent(id)}/messages`, {
       method: "POST",
-      body: { content, ...(model ? { model } : {}), ...(attachments.length > 0 ? { attachments } : {}) },
+      body: {
+        content,
+        ...(asked.model ? { model: asked.model } : {}),
+        ...(attachments.length > 0 ? { attachments } : {}),
+        committee: { ...(asked.mode ? { mode: asked.mode } : {}), ...decided },
+      },
       headers: { Accept: "text/event-stream" },
       signal: stop.signal,
     });
@@ -138,18 +159,64 @@ export async function send(
     answer.fail(error, stop.signal.aborted);
   } finally {
     answering.delete(id);
+    if (answer.lostSight) void recallHeld(id);
     void loadConversations();
     void refreshJobList();
   }
 }
 
+/**
+ * What became of the calls that wait in the message at `index`, as words in their order: "open", "run", "left" or
+ * "lapsed".
+ */
+export function fatesOf(messages: readonly Message[], index: number, now: number): string {
+  const message = messages[index];
+  const later = messages.slice(index + 1).filter((_, at, rest) => !unanswered(rest[at + 1]));
+  const confirmed = new Set(later.flatMap((one) => one.decided.confirm));
+  const left = new Set(later.flatMap((one) => one.decided.leave));
+  const lapsed = message !== undefined && message.createdAt > 0 && now - message.createdAt > HELD_FOR_MS;
+  const fates = (message?.outcome?.held ?? []).map(({ id }) => {
+    if (confirmed.has(id)) return "run";
+    return left.has(id) ? "left" : lapsed ? "lapsed" : "open";
+  });
+  return fates.join(" ");
+}
+
+/** Whether a message stands for an answer that never began, so that what was said before it may be said again. */
+function unanswered(answer: Message | undefined): boolean {
+  return answer?.role === "assistant" && answer.state === "failed" && !answer.content && answer.steps.length === 0;
+}
+
+const RECALL_AFTER_MS = [300, 1_000, 3_000, 8_000];
+
+/** The server keeps what waits also when an answer breaks off; the account, which names it, never came. */
+async function recallHeld(id: string): Promise<void> {
+  const store = thread(id);
+  const broken = store.get().messages.at(-1);
+  for (const waitMs of RECALL_AFTER_MS) {
+    await new Promise((resume) => setTimeout(resume, waitMs));
+    try {
+      const body = fields(await getJson(`/api/conversations/${encodeURIComponent(id)}/messages`));
+      const stored = readMessage(items(body["data"]).at(-1));
+      if (store.get().messages.at(-1) !== broken || !broken) return;
+      if (stored.role === "assistant" && stored.outcome?.held.length) {
+        const { outcome, content } = stored;
+        store.patch({ messages: [...store.get().messages.slice(0, -1), { ...broken, outcome, content }] });
+        return;
+      }
+    } catch {
+      // The next reading of the conversation shows it.
+    }
+  }
+}
+
 /** Asks the last question again; a question that got no answer at all is not shown twice. */
-export async function retry(id: string, model: string): Promise<void> {
+export async function retry(id: string, asked: Asked): Promise<void> {
   const store = thread(id);
   const [question, answer] = store.get().messages.slice(-2);
   if (question?.role !== "user" || answer?.role !== "assistant") return;
   if (!answer.content) store.patch({ messages: store.get().messages.slice(0, -2) });
-  await send(id, question.content, model, question.attachments);
+  await send(id, question.content, asked, question);
 }
 
 /** A message pair that grows while chunks arrive. The page is told at most once a frame. */
@@ -159,12 +226,27 @@ class Answer {
   #scheduled = false;
   #finished = false;
 
-  constructor(store: Store<Thread>, question: string, attachments: readonly Attachment[]) {
-    const blank = { reasoning: "", steps: [], outcome: null, jobIds: [], attachments: [], problem: null };
-    const user: Message = { ...blank, id: localId(), role: "user", content: question, attachments, state: "done" };
+  constructor(store: Store<Thread>, question: string, attachments: readonly Attachment[], decided: Decided) {
+    const blank = {
+      reasoning: "",
+      steps: [],
+      outcome: null,
+      jobIds: [],
+      attachments: [],
+      decided: NOTHING_DECIDED,
+      createdAt: Date.now(),
+      problem: null,
+    };
+    const said = { content: question, attachments, decided };
+    const user: Message = { ...blank, ...said, id: localId(), role: "user", state: "done" };
     this.#store = store;
     this.#message = { ...blank, id: localId(), role: "assistant", content: "", state: "streaming" };
     store.patch({ messages: [...store.get().messages, user, this.#message], loaded: true, problem: null, retryAt: 0 });
+  }
+
+  /** Whether calls wait that this page cannot name, because the account did not come. */
+  get lostSight(): boolean {
+    return this.#message.outcome === null && this.#message.steps.some((step) => step.event === "held");
   }
 
   add(chunk: Chunk): void {

@@ -1,13 +1,14 @@
 import { ArrowDown, Clapperboard, Image, Lightbulb, Scale } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Answer, Question } from "./answer";
-import { reason, session, upload } from "./api";
-import { createConversation, loadThread, retry, send, stopAnswer, type Thread, thread } from "./chat";
+import { reason, session } from "./api";
+import { createConversation, fatesOf, loadThread, retry, send, stopAnswer, type Thread, thread } from "./chat";
 import { Composer } from "./composer";
 import { conversationHash } from "./route";
-import { chosenModel, serverState } from "./server-state";
+import { serverState, useAsked } from "./server-state";
 import { Store, useStore } from "./store";
-import { allStandIn, type Attachment } from "./wire";
+import { useUploads } from "./uploads";
+import { allStandIn, type Decided } from "./wire";
 
 const EXAMPLES = [
   { icon: Clapperboard, text: "Make a 20-second film about monarch butterflies. Title: Butterflies" },
@@ -27,13 +28,14 @@ const NOTHING = new Store<Thread>({ messages: [], loaded: true, problem: null, r
 /** One conversation with its composer; an empty `id` is one that begins with the first message. */
 export function ConversationView({ id }: { id: string }): ReactNode {
   const [draft, setDraft] = useState("");
-  const model = useStore(chosenModel);
-  const [attachments, setAttachments] = useState<readonly Attachment[]>([]);
-  const [uploading, setUploading] = useState(0);
+  const { model, mode } = useAsked();
+  const uploads = useUploads();
   const [problem, setProblem] = useState("");
+  const [waiting, setWaiting] = useState(false);
   const { entries } = useStore(session);
   const { messages, loaded, problem: loadProblem, retryAt } = useStore(id ? thread(id) : NOTHING);
   const busy = messages.at(-1)?.state === "streaming";
+  const uploading = uploads.underWay.length > 0;
 
   // A sign-in may open what was refused before
   useEffect(() => {
@@ -42,40 +44,40 @@ export function ConversationView({ id }: { id: string }): ReactNode {
 
   const submit = async (): Promise<void> => {
     const content = draft.trim();
-    if (!content) return;
+    if (!content || busy) return;
     setProblem("");
+    if (uploading) {
+      setWaiting(true);
+      return;
+    }
     try {
       const target = id || (await createConversation());
       setDraft("");
-      setAttachments([]);
-      void send(target, content, model, attachments);
+      uploads.clear();
+      void send(target, content, { model, mode }, { attachments: uploads.kept });
       window.location.hash = conversationHash(target);
     } catch (error) {
       setProblem(reason(error));
     }
   };
-  const attach = async (files: readonly File[]): Promise<void> => {
-    setProblem("");
-    setUploading((count) => count + files.length);
-    for (const file of files) {
-      try {
-        const kept = await upload(file);
-        setAttachments((list) => [...list.filter((one) => one.url !== kept.url), kept]);
-      } catch (error) {
-        setProblem(`${file.name}: ${reason(error)}`);
-      } finally {
-        setUploading((count) => count - 1);
-      }
-    }
-  };
-  const askAgain = useCallback(() => void retry(id, model), [id, model]);
+  // Enter during an upload sends when that is done; not without a file that was meant to come along.
+  useEffect(() => {
+    if (!waiting || uploading) return;
+    setWaiting(false);
+    if (uploads.problems.length === 0) void submit();
+  });
+  const decide = useCallback(
+    (words: string, decided: Decided) => void send(id, words, { model, mode }, { decided }),
+    [id, model, mode],
+  );
+  const askAgain = useCallback(() => void retry(id, { model, mode }), [id, model, mode]);
 
-  const error = problem || loadProblem;
+  const problems = [...uploads.problems, problem || loadProblem || ""].filter(Boolean);
   return (
     <>
       <Scroller follow={messages}>
         {messages.length === 0 && loaded ? <Welcome onPick={setDraft} /> : null}
-        {messages.length === 0 && !loaded && !error ? <p className="quiet centred">Loading…</p> : null}
+        {messages.length === 0 && !loaded && problems.length === 0 ? <p className="quiet centred">Loading…</p> : null}
         {messages.map((message, index) =>
           message.role === "user" ? (
             <Question key={message.id} content={message.content} attachments={message.attachments} />
@@ -84,25 +86,26 @@ export function ConversationView({ id }: { id: string }): ReactNode {
               key={message.id}
               message={message}
               retryAt={retryAt}
+              fates={message.outcome?.held.length ? fatesOf(messages, index, Date.now()) : ""}
+              busy={busy}
+              onDecide={decide}
               onRetry={index === messages.length - 1 ? askAgain : undefined}
             />
           ),
         )}
       </Scroller>
       <div className="dock">
-        {error ? (
-          <p className="notice bad" role="alert">
-            {error}
+        {problems.map((words) => (
+          <p className="notice bad" role="alert" key={words}>
+            {words}
           </p>
-        ) : null}
+        ))}
         <Composer
           draft={draft}
           onDraft={setDraft}
           busy={busy}
-          attachments={attachments}
-          uploading={uploading > 0}
-          onAttach={(files) => void attach(files)}
-          onDetach={(url) => setAttachments((list) => list.filter((one) => one.url !== url))}
+          uploads={uploads}
+          waiting={waiting}
           onSend={() => void submit()}
           onStop={() => stopAnswer(id)}
         />

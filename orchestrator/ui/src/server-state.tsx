@@ -1,7 +1,8 @@
 import { Popover } from "@base-ui/react/popover";
 import { type ReactNode, useEffect } from "react";
 import { getJson } from "./api";
-import { Store, useStore } from "./store";
+import type { Asked } from "./chat";
+import { remembered, Store, useStore } from "./store";
 import { type Health, type Member, type Model, readHealth, readModels } from "./wire";
 
 /** How the server is, as last heard; `problem` says why nothing newer is known. */
@@ -14,7 +15,21 @@ export const serverState = new Store<{ health: Health | null; problem: string | 
 export const models = new Store<readonly Model[]>([]);
 
 /** The id of the model that the reader chose; empty means the committee. */
-export const chosenModel = new Store("");
+export const chosenModel = remembered("model");
+
+/** How the committee is to answer: "auto", "deep" or "solo"; empty means "auto". */
+export const chosenMode = remembered("mode");
+
+const MODES: readonly string[] = ["auto", "deep", "solo"];
+
+/** What the reader chose, as far as the server has it. */
+export function useAsked(): Asked & { readonly alone: boolean } {
+  const [model, mode, known] = [useStore(chosenModel), useStore(chosenMode), useStore(models)];
+  // A member that has been renamed since is nobody. Before the list is there, the choice is taken at its word.
+  const valid = known.length === 0 || known.some((one) => one.id === model) ? model : "";
+  const alone = valid !== "" && valid !== known[0]?.id;
+  return { model: valid, mode: alone || !MODES.includes(mode) || mode === "auto" ? "" : mode, alone };
+}
 
 const REFRESH_MS = 15_000;
 const REFRESH_IN_TROUBLE_MS = 3_000;

@@ -44,6 +44,21 @@ export class Store<T> {
   }
 }
 
+/** A text that this browser remembers under `key`; where it may keep nothing, it lasts as long as the page. */
+export function remembered(key: string): Store<string> {
+  const store = new Store(attempt(() => localStorage.getItem(key)) ?? "");
+  store.subscribe(() => attempt(() => localStorage.setItem(key, store.get())));
+  return store;
+}
+
+function attempt<T>(action: () => T): T | null {
+  try {
+    return action();
+  } catch {
+    return null;
+  }
+}
+
 export function useStore<T>(store: Store<T>): T {
   return useSyncExternalStore(store.subscribe, store.get);
 }

@@ -44,7 +44,11 @@ describe("the account of a turn", () => {
 
   it("is read from the last chunk and from a stored message", () => {
     for (const { outcome } of [readChunk(JSON.stringify({ committee })), readMessage({ committee })]) {
-      expect(outcome).toMatchObject({ agreed: ["qwen3"], decidedBy: "verdicts", held: ["film_run"] });
+      expect(outcome).toMatchObject({
+        agreed: ["qwen3"],
+        decidedBy: "verdicts",
+        held: [{ id: "a", name: "film_run", args: [] }],
+      });
       expect([...(outcome?.dissent ?? [])]).toEqual([["gptoss", "41"]]);
     }
   });

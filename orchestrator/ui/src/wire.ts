@@ -16,10 +16,38 @@ export interface Step {
   readonly detail: string;
 }
 
+/** A call that waits for the user's word. */
+export interface HeldCall {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** What one member read and wrote, in tokens; `hidden` is the part of `wrote` that is no answer. */
+export interface Usage {
+  readonly member: string;
+  readonly read: number;
+  readonly wrote: number;
+  readonly hidden: number;
+}
+
+/** What the user said about calls that wait, by their ids. */
+export interface Decided {
+  readonly confirm: readonly string[];
+  readonly leave: readonly string[];
+}
+
 /** How the members stood at the end of a turn. */
 export interface Outcome {
-  /** "agreed", "compatible", "decided", "split", "single" or "solo". */
+  /** "agreed", "compatible", "decided", "split", "single" or "solo"; empty for a turn that was broken off. */
   readonly agreement: string;
+  /** "auto", "deep" or "solo". */
+  readonly mode: string;
+  /** Why one member answered alone. */
+  readonly route: string;
+  /** The model that spoke. */
+  readonly model: string;
+  readonly usage: readonly Usage[];
   readonly degraded: boolean;
   readonly speaker: string;
   /** "ok", "silent" or what went wrong, by member. */
@@ -33,10 +61,11 @@ export interface Outcome {
   /** What each other member holds instead. */
   readonly dissent: ReadonlyMap<string, string>;
   readonly spokeBecause: string;
+  /** "whole", "routed" or "packed". */
+  readonly fit: string;
   /** How the conversation was made to fit, when it did not. */
   readonly context: string;
-  /** Names of calls that wait for the user's word. */
-  readonly held: readonly string[];
+  readonly held: readonly HeldCall[];
 }
 
 /** A file that the user attached; `url` is same-origin. */
@@ -54,6 +83,9 @@ export interface StoredMessage {
   readonly jobIds: readonly string[];
   readonly steps: readonly Step[];
   readonly attachments: readonly Attachment[];
+  readonly decided: Decided;
+  /** In ms since the epoch; 0 when it is not known. */
+  readonly createdAt: number;
   /** "stop", "cancelled", "error" and the like; empty when it is not known. */
   readonly finish: string;
 }
@@ -189,6 +221,8 @@ export function readMessage(value: unknown): StoredMessage {
     attachments: items(row["attachments"])
       .map(readAttachment)
       .filter((attachment) => attachment !== null),
+    decided: { confirm: texts(committee["confirm"]), leave: texts(committee["leave"]) },
+    createdAt: Date.parse(text(row["created_at"])) || 0,
     finish: text(row["finish_reason"]),
   };
 }
@@ -198,6 +232,10 @@ export function readAttachment(value: unknown): Attachment | null {
   const row = fields(value);
   const url = ownUrl(text(row["url"]));
   return url ? { url, name: text(row["name"]) || fileName(url) } : null;
+}
+
+export function isPicture(name: string): boolean {
+  return /\.(png|jpe?g|webp|gif|avif|bmp)$/i.test(name);
 }
 
 export function readChunk(data: string): Chunk {
@@ -226,9 +264,13 @@ function readStep(committee: Fields): Step | null {
 }
 
 function readOutcome(committee: Fields): Outcome | null {
-  if (!("agreement" in committee || "members" in committee || "degraded" in committee)) return null;
+  if (!["agreement", "members", "degraded", "held"].some((name) => name in committee)) return null;
   return {
     agreement: text(committee["agreement"]),
+    mode: text(committee["mode"]),
+    route: text(committee["route"]),
+    model: text(committee["model"]),
+    usage: Object.entries(fields(committee["usage"])).map(readUsage),
     degraded: committee["degraded"] === true,
     speaker: text(committee["speaker"]),
     members: readWords(committee["members"]),
@@ -237,9 +279,49 @@ function readOutcome(committee: Fields): Outcome | null {
     agreed: texts(committee["agreed"]),
     dissent: readWords(committee["dissent"]),
     spokeBecause: text(committee["spoke_because"]),
+    fit: text(fields(committee["context"])["fit"]),
     context: text(fields(committee["context"])["detail"]),
-    held: texts(items(committee["held"]).map((call) => fields(call)["name"])),
+    held: items(committee["held"])
+      .map(readHeld)
+      .filter((call) => call.id && call.name),
   };
+}
+
+function readUsage([member, value]: [string, unknown]): Usage {
+  const row = fields(value);
+  const [read, wrote, hidden] = ["prompt_tokens", "completion_tokens", "hidden_tokens"].map((name) =>
+    number(row[name]),
+  );
+  return { member, read: read ?? 0, wrote: wrote ?? 0, hidden: hidden ?? 0 };
+}
+
+function readHeld(value: unknown): HeldCall {
+  const row = fields(value);
+  const args = Object.entries(fields(row["arguments"])).map(([name, one]) => ({
+    name: inPlainSight(name),
+    value: inPlainSight(typeof one === "string" ? one : JSON.stringify(one, null, 2)),
+  }));
+  return { id: text(row["id"]), name: text(row["name"]), args };
+}
+
+// Controls, and what turns the direction of text or has no width: with them, what is shown could differ from what is
+// run. The joiners that Persian and emoji need stay as they are.
+const UNSEEN = /[\0-\x08\v-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+
+/** `value` with every sign that cannot be seen named in its place. */
+export function inPlainSight(value: string): string {
+  return value.replace(
+    UNSEEN,
+    (sign) => `[U+${(sign.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}]`,
+  );
+}
+
+/** Where the server asks for the user's word about held calls, at the end of an answer, or -1. */
+export function announcementAt(content: string): number {
+  const at = content.lastIndexOf("Not done yet. Reply **yes** to run exactly this");
+  if (at < 0) return -1;
+  // Its heading goes with it, unless something else stands under that too.
+  return /(?:^|\n)### Status\s*$/.exec(content.slice(0, at))?.index ?? at;
 }
 
 function readWords(value: unknown): Map<string, string> {
