@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import json
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 
 from committee import CommitteeConfig, MemberConfig
 from committee.deliberation import Deliberation
+from orchestrator.api import answering
+from orchestrator.api.event_stream import EventStream
 from tests.api.conftest import Server, StartServer
 from tests.fakes.ollama import PLAN, FakeOllama, Fault, Reply, stage_of
 
@@ -166,3 +170,28 @@ async def test_a_client_that_leaves_frees_everything(start_server: StartServer, 
         await fake.until(lambda fake=fake: fake.open == 0)  # type: ignore[misc]
     check_free(server)
     assert (await ask(server, "Stay.")).status == 200
+
+
+async def test_a_client_that_does_not_read_holds_no_place(
+    start_server: StartServer, ollamas: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "EventStream", functools.partial(EventStream, keep_alive_s=0.2, unread_s=0.4))
+    server = await start_server(configs=one_slot(ollamas))
+    for fake in ollamas:
+        fake.text = " ".join(["w" * 500] * 20_000)  # more than the buffers on the way take
+    body = json.dumps({"messages": [{"role": "user", "content": "Write a lot."}], "stream": True}).encode()
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (host, int(port)))
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        await asyncio.get_running_loop().sock_sendall(connection, head.encode() + body)
+        qwen, _ = ollamas
+        await qwen.until(lambda: bool(qwen.speeches), timeout_s=5)
+        qwen.text = "Here I am."
+        async with asyncio.timeout(10):
+            got = await ask(server, "And me?")
+        assert got.status == 200
+        assert got.answer["choices"][0]["message"]["content"] == "Here I am."
+        assert got.committee["members"] == {"qwen3": "ok", "gptoss": "ok"}

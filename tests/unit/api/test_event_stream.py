@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api.event_stream import EventStream, unless_gone
+from orchestrator.api.event_stream import ClientStalled, EventStream, unless_gone
 
 
 class Wire:
@@ -83,6 +83,50 @@ async def test_a_dialect_says_itself_what_breaks_the_silence() -> None:
     await wire.until(b"<1>")
     await stream.close()
     assert wire.body.startswith(b"a<0><1>")
+
+
+async def test_a_client_that_does_not_read_is_given_up() -> None:
+    wire, reads = Wire(), asyncio.Event()
+    reads.set()
+
+    async def send(message: Any) -> None:
+        await reads.wait()
+        await wire(message)
+
+    stream = EventStream(send, keep_alive_s=0.01, hold_s=0.001, unread_s=0.05)
+    await stream.write(b"a")
+    reads.clear()
+    asyncio.get_running_loop().call_later(0.03, reads.set)
+    await stream.write(b"b")  # slowly, but it reads
+    reads.clear()
+    with pytest.raises(ClientStalled):
+        await stream.write(b"c")
+    reads.set()
+    await stream.write(b"d")
+    await stream.close()
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+    assert wire.body.replace(b": keep-alive\n\n", b"") == b"ab"
+
+
+async def test_a_cancelled_write_stays_cancelled() -> None:
+    reads = asyncio.Event()
+    reads.set()
+    stream = EventStream(lambda _: reads.wait(), hold_s=0.001)  # type: ignore[arg-type, return-value]
+
+    async def write() -> None:
+        await stream.write(b"a")
+        reads.clear()
+        await stream.write(b"b")
+
+    writing = asyncio.create_task(write())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    stream.stop()
 
 
 async def test_work_is_cancelled_when_the_client_goes() -> None:
