@@ -90,7 +90,7 @@ export function Composer(props: Props): ReactNode {
           />
           <Paperclip aria-hidden="true" />
         </label>
-        <span className="hint" role="status">
+        <span className="hint" role="status" data-urgent={waiting}>
           {waiting ? "Sends when the files have arrived" : "Enter sends · Shift+Enter for a new line"}
         </span>
         {busy ? (

@@ -90,8 +90,9 @@ function Stages({ stages, live = false }: { stages: readonly Stage[]; live?: boo
 /** Who agreed, who did not, what settled it, why the speaker spoke, and what it cost. */
 function Account({ outcome }: { outcome: Outcome }): ReactNode {
   const { agreed, dissent, speaker, spokeBecause, route, mode, fit, context } = outcome;
+  const together = agreed.length > 1 || dissent.size > 0;
   const rows: [string, string][] = [
-    ["Agreed", agreed.join(", ")],
+    [agreed.length === 1 ? "Held by" : "Agreed", together ? agreed.join(", ") : ""],
     ...[...dissent].map(([member, held]): [string, string] => [`${member} held instead`, held || "something else"]),
     ["Settled by", agreed.length > 0 || dissent.size > 0 ? settledBy(outcome) : ""],
     ["Spoke", [speaker, spokeBecause].filter(Boolean).join(": ")],
@@ -133,7 +134,7 @@ function Members({ outcome }: { outcome: Outcome }): ReactNode {
             <th scope="col">Part</th>
             <th scope="col">Read</th>
             <th scope="col">Wrote</th>
-            <th scope="col">Unseen</th>
+            <th scope="col">Not shown</th>
           </tr>
         </thead>
         <tbody>

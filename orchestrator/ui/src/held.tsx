@@ -1,5 +1,5 @@
 import { CirclePause } from "lucide-react";
-import { memo, type ReactNode } from "react";
+import { memo, type ReactNode, useRef } from "react";
 import { inWords } from "./minutes";
 import type { Decided, HeldCall } from "./wire";
 
@@ -21,13 +21,19 @@ const SAID: Readonly<Record<Exclude<Fate, "open">, string>> = {
 
 /** Calls that wait for the reader: what exactly would be run, and the two answers. */
 export const HeldCalls = memo(function HeldCalls({ calls, fates, busy, onDecide }: Props): ReactNode {
+  const section = useRef<HTMLElement>(null);
+  // The button that was pressed goes away, and the focus must not be lost with it.
+  const decide = (words: string, decided: Decided): void => {
+    section.current?.focus();
+    onDecide(words, decided);
+  };
   const open = calls.filter((_, index) => fates[index] === "open");
   const run = (some: readonly HeldCall[]): void =>
-    onDecide(`Run ${names(some)}.`, { confirm: some.map((call) => call.id), leave: [] });
+    decide(`Run ${names(some)}.`, { confirm: some.map((call) => call.id), leave: [] });
   const leave = (some: readonly HeldCall[]): void =>
-    onDecide(`Leave ${names(some)}.`, { confirm: [], leave: some.map((call) => call.id) });
+    decide(`Leave ${names(some)}.`, { confirm: [], leave: some.map((call) => call.id) });
   return (
-    <section className="held" aria-label="Waits for your word" data-open={open.length > 0}>
+    <section className="held" ref={section} tabIndex={-1} aria-label="Waits for your word" data-open={open.length > 0}>
       <h3>
         <CirclePause /> {open.length > 0 ? "Not done yet: this waits for your word" : "This waited for your word"}
       </h3>

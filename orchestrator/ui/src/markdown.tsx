@@ -88,7 +88,20 @@ function Table({ children }: ComponentProps<"table">): ReactNode {
   );
 }
 
-const components: Components = { a: Link, img: PictureLink, pre: CodeBlock, table: Table };
+// A list's marks stand where its text begins.
+const components: Components = {
+  a: Link,
+  img: PictureLink,
+  pre: CodeBlock,
+  table: Table,
+  ul: ({ children }) => <ul dir="auto">{children}</ul>,
+  ol: ({ children, start }) => (
+    <ol dir="auto" start={start}>
+      {children}
+    </ol>
+  ),
+  blockquote: ({ children }) => <blockquote dir="auto">{children}</blockquote>,
+};
 
 const Rendered = memo(function Rendered({ text }: { text: string }): ReactNode {
   return (

@@ -36,7 +36,7 @@ describe("stages", () => {
       "Running tools",
     ]);
     expect(stages[0]?.attendees).toEqual([
-      { name: "qwen3", state: "done", note: "call" },
+      { name: "qwen3", state: "done", note: "wants to act first" },
       { name: "gptoss", state: "busy", note: "" },
     ]);
     expect(stages[1]?.notes).toEqual(["they differ (key)"]);
@@ -68,17 +68,17 @@ describe("an account in words", () => {
     const one = outcome({
       degraded: true,
       speaker: "a",
-      members: { a: "ok", b: "timeout", c: "silent", d: "ok" },
-      causes: { b: "It was slow." },
+      members: { a: "ok", b: "timeout", c: "silent", d: "malformed" },
+      causes: { b: "It was slow.", d: "No JSON." },
       agreed: ["a"],
       dissent: { d: "41" },
     });
-    expect(missingWords(one)).toBe("The committee was not complete for this answer. b: It was slow.");
+    expect(missingWords(one)).toBe("The committee was not complete for this answer. b: It was slow. d: No JSON.");
     expect(["a", "b", "c", "d"].map((name) => partOf(name, one))).toEqual([
-      "agreed, spoke",
+      "spoke",
       "did not answer: timeout",
       "was not asked",
-      "held something else",
+      "held something else, but failed once: malformed",
     ]);
     expect(settledBy(outcome({ agreement: "solo", decided_by: "agreement" }))).toBe("");
   });

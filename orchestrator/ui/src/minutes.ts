@@ -33,6 +33,14 @@ const TITLES: Readonly<Record<string, string>> = {
   speak: "Answering",
 };
 
+// What a member proposes to do.
+const PROPOSALS: Readonly<Record<string, string>> = {
+  answer: "has an answer",
+  call: "wants to act first",
+  clarify: "wants to ask you first",
+  decline: "would rather not",
+};
+
 const RESULTS: Readonly<Record<string, string>> = {
   conflict: "they differ",
   agreed: "they agree",
@@ -73,7 +81,7 @@ function attendees(steps: readonly Step[]): Attendee[] {
   const found = new Map<string, Attendee>();
   for (const { member, event, detail } of steps) {
     const state = word(PRESENCE, event);
-    if (member && state) found.set(member, { name: member, state, note: inWords(detail) });
+    if (member && state) found.set(member, { name: member, state, note: word(PROPOSALS, detail) ?? inWords(detail) });
   }
   return [...found.values()];
 }
@@ -139,13 +147,15 @@ export function missingWords({ degraded, members, causes }: Outcome): string {
 export function partOf(member: string, outcome: Outcome): string {
   const state = outcome.members.get(member) ?? "ok";
   if (state === "silent") return "was not asked";
-  if (state !== "ok") return `did not answer: ${inWords(state)}`;
-  const parts = [
-    outcome.agreed.includes(member) ? "agreed" : "",
+  const part = [
+    outcome.agreed.includes(member) && outcome.agreed.length > 1 ? "agreed" : "",
     outcome.dissent.has(member) ? "held something else" : "",
     outcome.speaker === member ? "spoke" : "",
-  ];
-  return parts.filter(Boolean).join(", ") || "took part";
+  ].filter(Boolean);
+  if (state === "ok") return part.join(", ") || "took part";
+  return part.length > 0
+    ? `${part.join(", ")}, but failed once: ${inWords(state)}`
+    : `did not answer: ${inWords(state)}`;
 }
 
 export function inWords(name: string): string {

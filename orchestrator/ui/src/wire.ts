@@ -201,7 +201,7 @@ export function parse(json: string): Fields {
 
 export function readConversation(value: unknown): Conversation {
   const row = fields(value);
-  return { id: text(row["id"]), title: text(row["title"]) || "New conversation" };
+  return { id: text(row["id"]), title: inPlainSight(text(row["title"])) || "New conversation" };
 }
 
 export function readMessage(value: unknown): StoredMessage {
@@ -231,7 +231,7 @@ export function readMessage(value: unknown): StoredMessage {
 export function readAttachment(value: unknown): Attachment | null {
   const row = fields(value);
   const url = ownUrl(text(row["url"]));
-  return url ? { url, name: text(row["name"]) || fileName(url) } : null;
+  return url ? { url, name: inPlainSight(text(row["name"]) || fileName(url)) } : null;
 }
 
 export function isPicture(name: string): boolean {
@@ -366,7 +366,9 @@ export function readJob(value: unknown): Job {
     progress: number(row["progress"]) ?? 0,
     stage: text(row["stage"]),
     etaS: number(row["eta_s"]),
-    title: [result["title"], payload["title"], payload["synopsis"], payload["prompt"]].map(text).find(Boolean) ?? "",
+    title: inPlainSight(
+      [result["title"], payload["title"], payload["synopsis"], payload["prompt"]].map(text).find(Boolean) ?? "",
+    ),
     filmId: text(payload["film_id"]) || text(row["id"]),
     error: row["error"] ? errorText(row) || text(row["error"]) || "The job failed." : null,
     updatedAt: text(row["updated_at"]),
