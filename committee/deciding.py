@@ -223,8 +223,11 @@ class Deciding:
                 yield event
 
     def _matching(self, found: Comparison, samples: Mapping[str, Proposal]) -> Cluster | None:
+        """The position that the sample shares, if with its voice that has more than any other."""
         held = {agreement.stance(one, self._requests.tools) for one in samples.values()} - {agreement.OPEN}
-        return next((one for one in found.clusters if one.stance in held), None)
+        matching = next((one for one in found.clusters if one.stance in held), None)
+        others = [len(one.members) for one in found.clusters if one is not matching]
+        return matching if matching is not None and len(matching.members) + 1 > max(others, default=0) else None
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
