@@ -150,6 +150,7 @@ class Deliberation:
         self.acting = Acting(turn, self.budget)
         self.told_held: set[str] = set()
         self.forced = False
+        self.solo = False
         self.requests: Requests
 
     @property
@@ -210,7 +211,8 @@ class Deliberation:
         )
         if not route.tools:
             self.tools, self.must_call = (), False
-        if route.way != "solo":
+        self.solo = route.way == "solo"
+        if not self.solo:
             return route
         if route.asked_for:
             self.seats = [seat for seat in self.all_seats if seat.name == route.member]
@@ -537,8 +539,8 @@ class Deliberation:
             raise MemberStreamBroken(name, error)
 
     def _speaker(self, decision: Decision) -> tuple[str, str]:
-        """Who is to speak, and why: the author of the answer that won a dispute, else the planner."""
-        won = decision.agreement == "decided" and self.planner in decision.dissent
+        """Who is to speak, and why: the author of an answer that the planner does not hold, else the planner."""
+        won = decision.agreement in ("agreed", "decided") and self.planner in decision.dissent
         if won and decision.author != self.planner:
             return decision.author, f"its answer was chosen over {self.planner}'s"
         if self.planner in self.ledger.failures:
@@ -794,6 +796,15 @@ class Deliberation:
             return self.account.context
         return ContextUse("routed", f"Too long for {', '.join(tight)} by the server's own count; the others read it.")
 
+    @property
+    def _absent(self) -> dict[str, str]:
+        """Members that would have been asked if their servers were there, and that rules stand in for."""
+        there = {seat.name for seat in self.seats}
+        if self.solo or all(seat.backend.stand_in for seat in self.all_seats):
+            return {}
+        absent = [seat.name for seat in self.all_seats if seat.backend.stand_in and seat.name not in there]
+        return dict.fromkeys(absent, "No model server answers for it.")
+
     def _finished(self, reason: FinishReason, decision: Decision, speaker: str | None) -> Finished:
         models = {seat.name: seat.backend.model for seat in self.all_seats}
         failures = self.ledger.failures
@@ -802,10 +813,10 @@ class Deliberation:
             usage=dict(self.ledger.usage),
             agreement=decision.agreement,
             speaker=speaker,
-            degraded=bool(failures) or decision.agreement == "single" or speaker is None,
+            degraded=bool(failures or self._absent) or decision.agreement == "single" or speaker is None,
             members={seat.name: self.ledger.status(seat.name) for seat in self.all_seats},
             model=models.get(speaker or "", ""),
-            causes={name: error.message for name, error in failures.items()},
+            causes=self._absent | {name: error.message for name, error in failures.items()},
             account=replace(
                 self.account,
                 context=self._context_use(),
