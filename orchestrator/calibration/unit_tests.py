@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +25,7 @@ _FENCE = re.compile(r"```[a-zA-Z0-9_+-]*[^\S\n]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 
 # Runs as `python -I -c`. The results go to a descriptor of their own, so that what the code prints stays out of them.
 _CHILD = """
-import ctypes, json, os, resource, sys
+import ctypes, importlib.abc, importlib.util, json, os, resource, sys
 out = os.dup(1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 work = json.load(sys.stdin)
@@ -35,11 +38,16 @@ try:
     ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # a user and a network namespace of its own
 except (AttributeError, OSError):
     pass
+class Answer(importlib.abc.SourceLoader):
+    def get_filename(self, name):
+        return "answer.py"
+    def get_data(self, path):
+        return work["source"].encode("utf-8", "replace")
 results = []
 try:
-    space = {"__name__": "answer"}
-    exec(compile(work["source"], "answer.py", "exec"), space)
-    entry = space[work["entry"]]
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("answer", Answer()))
+    module.__spec__.loader.exec_module(module)
+    entry = getattr(module, work["entry"])
 except BaseException as error:
     results = [["error", type(error).__name__]] * len(work["tests"])
 else:
@@ -82,9 +90,10 @@ async def run_tests(source: str, entry: str, tests: Sequence[tuple[list[Any], An
         except TimeoutError:
             return TestRun(False, "timeout")
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            # The whole group: what the code has started must not outlive it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     return _judge(out[:_MOST_OUTPUT], tests)
 
 

@@ -65,14 +65,14 @@ def test_a_user_can_bring_an_ollama_a_comfyui_and_a_postgres(compose: dict[str, 
 
 
 def test_the_layout_is_the_promised_one() -> None:  # K002
-    for name in ("orchestrator", "tools", "committee", "tests"):
+    for name in ("orchestrator", "tools", "committee", "rag", "tests"):
         assert (ROOT / name).is_dir()
     for name in ("docker-compose.yml", ".env.example", "README.md"):
         assert (ROOT / name).is_file()
 
 
 def test_asyncpg_is_the_only_database_driver() -> None:  # C135, C136
-    for package in ("orchestrator", "tools", "committee"):
+    for package in ("orchestrator", "tools", "committee", "rag"):
         for path in (ROOT / package).rglob("*.py"):
             found = re.search(r"^\s*(?:import|from)\s+(sqlalchemy|psycopg2?|sqlite3)\b", path.read_text(), re.MULTILINE)
             assert found is None, path
@@ -80,7 +80,7 @@ def test_asyncpg_is_the_only_database_driver() -> None:  # C135, C136
 
 def test_nothing_is_evaluated_or_unpickled() -> None:
     forbidden = re.compile(r"(?<![\w.])(?:eval|exec)\(|pickle\.loads?\(|shell=True|yaml\.load\(")
-    for package in ("orchestrator", "tools", "committee"):
+    for package in ("orchestrator", "tools", "committee", "rag"):
         for path in (ROOT / package).rglob("*.py"):
             assert forbidden.search(path.read_text()) is None, path
 
