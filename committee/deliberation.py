@@ -46,6 +46,7 @@ from committee.schema import (
     ContentDelta,
     ContextUse,
     Delta,
+    Done,
     Event,
     Finished,
     FinishReason,
@@ -104,13 +105,10 @@ class _Voice:
 
     seat: Seat | None = None
     text: str = ""
-    reason: FinishReason = "stop"
 
     def heard(self, seat: Seat, spoken: Spoken) -> None:
         self.seat = seat
         self.text = "".join(spoken.text)
-        if spoken.done is not None and spoken.done.finish_reason == "length":
-            self.reason = "length"
 
 
 class Deliberation:
@@ -151,6 +149,7 @@ class Deliberation:
         self.told_held: set[str] = set()
         self.forced = False
         self.solo = False
+        self.endings: dict[int, Done] = {}  # of every answer, by its index
         self.requests: Requests
 
     @property
@@ -508,7 +507,7 @@ class Deliberation:
             async with aclosing(self._voice(decision, voice, again=1)) as events:
                 async for event in events:
                     yield event
-        yield self._finished(voice.reason, decision, voice.seat.name)
+        yield self._finished(self._reason(0), decision, voice.seat.name)
 
     async def _voice(
         self, decision: Decision, voice: _Voice, *, index: int = 0, again: int = 0
@@ -528,6 +527,7 @@ class Deliberation:
                     yield event
             if spoken.done is not None:
                 voice.heard(seat, spoken)
+                self.endings[index] = spoken.done
                 self.account = replace(self.account, spoke_because=why)
                 return
             yield StageEvent("speak", seat.name, "failed", self.ledger.status(seat.name))
@@ -661,8 +661,8 @@ class Deliberation:
                 async for event in events:
                     yield event
         elif stands or live:
-            reason = native.heard.done.finish_reason
-            yield self._finished("stop" if reason == "tool_calls" else reason, decision, author)
+            self.endings[0] = native.heard.done
+            yield self._finished(self._reason(0), decision, author)
         else:
             async with aclosing(self._speak(decision)) as events:
                 async for event in events:
@@ -755,9 +755,8 @@ class Deliberation:
         async with aclosing(self._more_answers(seat, messages)) as events:
             async for event in events:
                 yield event
-        reason = spoken.done.finish_reason
-        reason = "tool_calls" if batch.back else "stop" if reason == "tool_calls" else reason
-        yield self._finished(reason, decision, seat.name)
+        self.endings[0] = spoken.done
+        yield self._finished("tool_calls" if batch.back else self._reason(0), decision, seat.name)
 
     async def _more_answers(self, seat: Seat, messages: tuple[Message, ...]) -> AsyncGenerator[Event, None]:
         """Further answers to the same conversation (`turn.n`), in words alone."""
@@ -769,6 +768,7 @@ class Deliberation:
                     yield event
             if spoken.done is None:
                 raise MemberStreamBroken(seat.name, self.ledger.failures[seat.name])
+            self.endings[index] = spoken.done
 
     def _checked(
         self, calls: Sequence[ToolCall], tools: Sequence[ToolSpec], number: int
@@ -805,6 +805,11 @@ class Deliberation:
         absent = [seat.name for seat in self.all_seats if seat.backend.stand_in and seat.name not in there]
         return dict.fromkeys(absent, "No model server answers for it.")
 
+    def _reason(self, index: int) -> FinishReason:
+        """How an answer in words ended."""
+        done = self.endings.get(index)
+        return "length" if done is not None and done.finish_reason == "length" else "stop"
+
     def _finished(self, reason: FinishReason, decision: Decision, speaker: str | None) -> Finished:
         models = {seat.name: seat.backend.model for seat in self.all_seats}
         failures = self.ledger.failures
@@ -825,6 +830,8 @@ class Deliberation:
                 dissent=decision.dissent,
                 held=self._all_held(decision),
             ),
+            further_reasons=tuple(self._reason(index) for index in range(1, self.turn.n) if index in self.endings),
+            stop_sequence=self.endings[0].stop_sequence if reason == "stop" and 0 in self.endings else None,
         )
 
 

@@ -128,12 +128,16 @@ class ChatRequest:
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The end of a member's answer, with what it cost. `completion_tokens` includes `thinking_tokens`."""
+    """The end of a member's answer, with what it cost. `completion_tokens` includes `thinking_tokens`.
+
+    stop_sequence: the one of the request's at which it ended, where the server tells; None else.
+    """
 
     finish_reason: FinishReason
     prompt_tokens: int = 0
     completion_tokens: int = 0
     thinking_tokens: int = 0
+    stop_sequence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +380,7 @@ class Finished:
     taken and the answer says so), "single" (only one member answered) or "solo" (only one was asked).
     speaker None: no member could speak after tools had run; the caller still has the results to show.
     members: "ok", "silent" (stand-in beside a real member, or not asked) or the error code, per member.
+    finish_reason and stop_sequence are those of the first answer; `further_reasons` has the others' (Turn.n).
     """
 
     finish_reason: FinishReason
@@ -387,6 +392,8 @@ class Finished:
     model: str = ""
     causes: dict[str, str] = field(default_factory=dict)
     account: Account = Account()
+    further_reasons: tuple[FinishReason, ...] = ()
+    stop_sequence: str | None = None
 
 
 Event: TypeAlias = StageEvent | ReasoningDelta | ContentDelta | ToolResults | ClientToolCalls | Finished

@@ -82,6 +82,7 @@ async def answer(
             members={other.name: begun.ledger.status(other.name) for other in seats},
             model=seat.backend.model,
             account=Account(mode="solo", route=ASKED_FOR, spoke_because=ASKED_FOR),
+            stop_sequence=done.stop_sequence,
         )
         return
     async with aclosing(otherwise(begun)) as events:

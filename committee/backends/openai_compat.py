@@ -69,6 +69,9 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     logprobs: _Logprobs | None = None
     finish_reason: str | None = None
+    # Where an answer with the reason "stop" stopped, as vLLM and SGLang say it: a sequence, or a token's number.
+    stop_reason: int | str | None = None
+    matched_stop: int | str | None = None
 
 
 class _Details(msgspec.Struct):
@@ -280,6 +283,7 @@ class _Answer:
         self._tokens: list[Token] = []
         self._calls: dict[int, _Fragment] = {}
         self._reason: str | None = None
+        self._stopped_at: str | None = None
         self._usage: _Usage | None = None
         self._counted = 0
         self._thought = 0
@@ -323,10 +327,13 @@ class _Answer:
         usage = self._usage or _Usage(completion_tokens=self._counted + self._thought)
         details = usage.completion_tokens_details
         thinking = details.reasoning_tokens if details is not None else None
-        return Done(reason, usage.prompt_tokens, usage.completion_tokens, thinking or self._thought), calls
+        thought = thinking or self._thought
+        return Done(reason, usage.prompt_tokens, usage.completion_tokens, thought, self._stopped_at), calls
 
     def _take_choice(self, choice: _Choice) -> None:
         self._reason = choice.finish_reason or self._reason
+        if isinstance(stopped_at := choice.stop_reason or choice.matched_stop, str):
+            self._stopped_at = stopped_at
         delta = choice.delta
         if delta is None:
             return

@@ -32,7 +32,7 @@ from orchestrator.chat.decoding import decode
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import Turns
-from orchestrator.chat.wire import DONE, Head, usage_of
+from orchestrator.chat.wire import DONE, Head, reasons_of, usage_of
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull, Unavailable
 
 log = logging.getLogger(__name__)
@@ -176,8 +176,8 @@ class Completions:
                             yield _Piece(first + event.index, event.text)
                         elif isinstance(event, Finished):
                             usage = usage_of(event.usage)
-                            for index in range(first, first + answers):
-                                yield _Piece(index, "", event.finish_reason, usage if index == first else None)
+                            for index, reason in enumerate(reasons_of(event), first):
+                                yield _Piece(index, "", reason, usage if index == first else None)
                 turn.delivered = True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from orchestrator.chat.dialect import Answer, Asked, ToolResultViews
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest, parse_request
-from orchestrator.chat.wire import ChunkWriter, Head, committee_of, completion, usage_of
+from orchestrator.chat.wire import ChunkWriter, Head, committee_of, completion, reasons_of, usage_of
 
 
 async def chat_completion(body: bytes) -> Asked:
@@ -32,7 +32,7 @@ def _asked(request: CompletionRequest) -> Asked:
             answer.choices,
             reasoning="".join(answer.reasoning),
             tool_calls=answer.calls,
-            finish_reason=finished.finish_reason,
+            finish_reasons=reasons_of(finished),
             usage=usage_of(finished.usage),
             committee=committee_of(finished, tool_results),
             legacy=request.legacy_functions,

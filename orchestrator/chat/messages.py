@@ -135,7 +135,7 @@ async def message(body: bytes) -> Asked:
         "top_p": asked.top_p,
     }
     request = await form.parse()
-    writer = MessageWriter(request.model or COMMITTEE_MODEL, prompt_tokens(request))
+    writer = MessageWriter(request.model or COMMITTEE_MODEL, prompt_tokens(request), stops=request.stop)
     return Asked(request, writer, writer.whole, shows_reasoning=_shows_thinking(asked.thinking))
 
 
@@ -316,9 +316,11 @@ class MessageWriter:
     """Writes one message. At most one block is open at a time.
 
     input_tokens: what the message's beginning says of the prompt's size; its end says what a member really read.
+    stops: the request's stop sequences; the one that was met can only be named where the member's server tells it.
     """
 
-    def __init__(self, model: str, input_tokens: int = 0) -> None:
+    def __init__(self, model: str, input_tokens: int = 0, *, stops: Sequence[str] = ()) -> None:
+        self._stops = stops
         self._content: list[dict[str, Any]] = []
         self._open: str | None = None
         self._spoken = False
@@ -355,7 +357,7 @@ class MessageWriter:
 
     def end(self, finished: Finished, tool_results: ToolResultViews) -> bytes:
         committee = committee_of(finished, tool_results)
-        delta = {"stop_reason": _STOP_REASONS[finished.finish_reason], "stop_sequence": None}
+        delta = self._stop(finished)
         usage = message_usage(finished)
         return self._close() + _event("message_delta", delta=delta, usage=usage, committee=committee)
 
@@ -376,12 +378,16 @@ class MessageWriter:
         finished = answer.finished
         assert finished is not None
         self._content += _blocks(answer)
-        self._message |= {
-            "stop_reason": _STOP_REASONS[finished.finish_reason],
+        self._message |= self._stop(finished) | {
             "usage": message_usage(finished),
             "committee": committee_of(finished, tool_results),
         }
         return _encode(self._message)
+
+    def _stop(self, finished: Finished) -> dict[str, Any]:
+        if finished.finish_reason == "stop" and finished.stop_sequence in self._stops:
+            return {"stop_reason": "stop_sequence", "stop_sequence": finished.stop_sequence}
+        return {"stop_reason": _STOP_REASONS[finished.finish_reason], "stop_sequence": None}
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 

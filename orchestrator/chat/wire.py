@@ -11,12 +11,13 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
 
 from committee import Account, Finished, MemberUsage, TokenLogprob, ToolCall
-from orchestrator.chat.dialect import Choice
+from orchestrator.chat.dialect import Choice, ToolResultViews
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -69,9 +70,14 @@ class ChunkWriter:
     def content(self, text: str, index: int = 0, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
         if not (index or logprobs):
             return self._content + _encode(text) + self._end
+        begun = self._begin_until(index)
+        return begun + self._chunk({"content": text}, index=index, logprobs=logprobs_of(logprobs))
+
+    def _begin_until(self, index: int) -> bytes:
+        """The beginnings of the choices up to `index` that have none yet."""
         begun = [self._chunk({"role": "assistant", "content": ""}, index=new) for new in range(self._begun, index + 1)]
         self._begun = max(self._begun, index + 1)
-        return b"".join(begun) + self._chunk({"content": text}, index=index, logprobs=logprobs_of(logprobs))
+        return b"".join(begun)
 
     def reasoning(self, text: str) -> bytes:
         """Thoughts under both names that clients read."""
@@ -97,10 +103,13 @@ class ChunkWriter:
             pieces.append(self._chunk({"tool_calls": [{"index": index, "function": arguments}]}))
         return b"".join(pieces)
 
-    def end(self, finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> bytes:
-        reason = _reason(finished.finish_reason, self._legacy)
-        end = self._chunk({}, finish_reason=reason, committee=committee_of(finished, tool_results))
+    def end(self, finished: Finished, tool_results: ToolResultViews) -> bytes:
+        reason, *further = reasons_of(finished)
+        end = self._begin_until(len(further)) + self._chunk(
+            {}, finish_reason=_reason(reason, self._legacy), committee=committee_of(finished, tool_results)
+        )
         for index in range(1, self._begun):
+            reason = further[index - 1] if index <= len(further) else "stop"
             end += self._chunk({}, index=index, finish_reason=reason)
         if self._include_usage:
             end += self._event({**self._head, "choices": [], "usage": usage_of(finished.usage)})
@@ -142,14 +151,18 @@ def completion(
     *,
     reasoning: str,
     tool_calls: Sequence[ToolCall],
-    finish_reason: str,
+    finish_reasons: Sequence[str],
     usage: Mapping[str, Any],
     committee: Mapping[str, Any],
     legacy: bool = False,
 ) -> bytes:
-    """The whole answer of a request that does not stream; reasoning and calls stand in the first choice."""
+    """The whole answer of a request that does not stream; reasoning and calls stand in the first choice.
+
+    finish_reasons: one per choice; a choice that nothing was said in may be missing from `choices`.
+    """
     entries = []
-    for index, choice in enumerate(choices):
+    for index, (choice, reason) in enumerate(zip_longest(choices, finish_reasons)):
+        choice, reason = choice or Choice(), reason or "stop"
         first = index == 0
         message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
         if first and reasoning:
@@ -161,7 +174,7 @@ def completion(
                 "index": index,
                 "message": message,
                 "logprobs": logprobs_of(choice.logprobs),
-                "finish_reason": _reason(finish_reason, legacy),
+                "finish_reason": _reason(reason, legacy),
             }
         )
     return _encode({**head.as_dict("chat.completion"), "choices": entries, "usage": usage, "committee": committee})
@@ -175,6 +188,11 @@ def _calls(calls: Sequence[ToolCall], legacy: bool) -> dict[str, Any]:
 
 def _called(call: ToolCall) -> dict[str, str]:
     return {"name": call.name, "arguments": _encode(call.arguments).decode()}
+
+
+def reasons_of(finished: Finished) -> tuple[str, ...]:
+    """Why each of the answers ended."""
+    return (finished.finish_reason, *finished.further_reasons)
 
 
 def _reason(finish_reason: str, legacy: bool) -> str:
@@ -214,7 +232,7 @@ def usage_of(members: Mapping[str, MemberUsage]) -> dict[str, Any]:
     }
 
 
-def committee_of(finished: Finished, tool_results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def committee_of(finished: Finished, tool_results: ToolResultViews) -> dict[str, Any]:
     """The extra field `committee`: how the answer came about."""
     return {
         "agreement": finished.agreement,

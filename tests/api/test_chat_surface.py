@@ -16,6 +16,7 @@ from orchestrator.settings import CommitteeSettings
 from tests.api.conftest import Server, StartServer
 from tests.api.test_chat_api import FILM_PLAN, FILM_PROMPT, raw_stream, sdk, user
 from tests.fakes.committee import Script, ScriptedCommittee, finished, said
+from tests.fakes.ollama import PLAN as ANSWER
 from tests.fakes.ollama import FakeOllama, Reply, is_probe
 
 Pair = tuple[FakeOllama, FakeOllama]
@@ -82,6 +83,20 @@ async def test_the_speaker_answers_several_times(model_server: Server, ollamas: 
         assert choice.logprobs.content is not None
         assert "".join(token.token for token in choice.logprobs.content) == choice.message.content
         assert all(len(token.top_logprobs) == 1 for token in choice.logprobs.content)
+
+
+async def test_every_answer_says_how_it_ended(model_server: Server, ollamas: Pair) -> None:
+    def answer_to(body: dict[str, Any]) -> Reply:
+        if is_probe(body):
+            return Reply(json.dumps(ANSWER))
+        spoken = sum(len(ollama.speeches) for ollama in ollamas)
+        return Reply("Hello.", done_reason="length" if spoken == 2 else "stop")
+
+    for ollama in ollamas:
+        ollama.answer = answer_to
+    body = {"model": "committee", "messages": user("Hi"), "n": 3}
+    _, answer = await model_server.post(CHAT, body)
+    assert [choice["finish_reason"] for choice in answer["choices"]] == ["stop", "length", "stop"]
 
 
 # -- log probabilities -------------------------------------------------------------------------------------------------

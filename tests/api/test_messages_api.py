@@ -9,10 +9,12 @@ import anthropic
 import pytest
 from pydantic import BaseModel
 
+from committee import MemberConfig
 from orchestrator.settings import CommitteeSettings, ServerSettings
 from tests.api.conftest import Server, StartServer
 from tests.api.test_chat_api import FILM_PLAN, FILM_PROMPT
 from tests.fakes.ollama import FakeOllama, Fault
+from tests.fakes.openai import FakeOpenAI
 from tests.unit.chat.test_messages import Reader, read_events
 
 Pair = tuple[FakeOllama, FakeOllama]
@@ -321,6 +323,21 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("stream a string", hi(stream="yes"), "stream"),
 ]
+
+
+async def test_the_stop_sequence_is_named_where_a_server_tells_it(start_server: StartServer) -> None:
+    async with FakeOpenAI("local-model") as fake:
+        fake.text = "One. Two END three."
+        server = await start_server(configs=[MemberConfig("qwen3", "local-model", fake.base_url, "openai")])
+        asked = hi(model="qwen3", stop_sequences=["STOP", "END"])
+        _, answer = await server.post(PATH, asked)
+        assert (answer["stop_reason"], answer["stop_sequence"]) == ("stop_sequence", "END")
+        assert answer["content"] == [{"type": "text", "text": "One. Two "}]
+        async with sdk(server) as client, client.messages.stream(**asked) as stream:
+            final = await stream.get_final_message()
+        assert (final.stop_reason, final.stop_sequence) == ("stop_sequence", "END")
+        _, answer = await server.post(PATH, {**asked, "model": "committee"})
+        assert (answer["stop_reason"], answer["stop_sequence"]) == ("stop_sequence", "END")
 
 
 async def test_bad_requests_name_the_field(server: Server) -> None:

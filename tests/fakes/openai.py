@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from aiohttp import web
@@ -147,7 +147,8 @@ class FakeOpenAI:
         fault: Fault | None,
     ) -> None:  # fmt: skip
         await self._send(response, body, {"role": "assistant", "content": ""})
-        words = _words(reply.content)
+        content, stopped_at = _until_stop(reply.content, body.get("stop") or ())
+        words = _words(content)
         if self.think_tags:
             words = ["<th", "ink>", "Hmm.", "</thi", "nk>", "\n\n", *words]
         for number, word in enumerate(words):
@@ -167,7 +168,7 @@ class FakeOpenAI:
                 text = text[:-2]
             for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
                 await self._send(response, body, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-        await self._send(response, body, {}, "tool_calls" if reply.tool_calls else reply.done_reason)
+        await self._send(response, body, {}, "tool_calls" if reply.tool_calls else reply.done_reason, stopped_at)
         usage = {"prompt_tokens": 11, "completion_tokens": len(words), "total_tokens": 11 + len(words)}
         await _event(response, {**_CHUNK, "model": body["model"], "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
@@ -193,9 +194,15 @@ class FakeOpenAI:
         return True
 
     async def _send(
-        self, response: web.StreamResponse, body: dict[str, Any], delta: dict[str, Any], reason: str | None = None
+        self,
+        response: web.StreamResponse,
+        body: dict[str, Any],
+        delta: dict[str, Any],
+        reason: str | None = None,
+        stopped_at: str | None = None,
     ) -> None:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        # stop_reason is vLLM's own.
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None, "stop_reason": stopped_at}
         if found := logprobs(body, delta.get("content", "")):
             choice["logprobs"] = {"content": found["logprobs"]}
         await response.write(b": ping\n\n")
@@ -220,3 +227,9 @@ async def _event(response: web.StreamResponse, value: dict[str, Any]) -> None:
 
 def _error(status: int, message: str) -> web.Response:
     return web.json_response({"error": {"message": message, "type": "invalid_request_error"}}, status=status)
+
+
+def _until_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """`text` up to the first of the stop sequences in it, and which one that is."""
+    found = [(text.index(stop), stop) for stop in stops if stop in text]
+    return (text[: min(found)[0]], min(found)[1]) if found else (text, None)
