@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from committee import ToolCall
 from committee.backends.orders import ordered
+from orchestrator.chat.confirmation import announcement
+from orchestrator.chat.wire import calls_of
 from tests.browser.conftest import Watched, wait_until_playable
 from tests.browser.page_server import BREAK, Hold, PageServer, chunk
 
@@ -140,8 +143,9 @@ def test_the_stages_appear_while_they_happen(page: Page, server: PageServer) -> 
 
 
 def held_answer(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    held = [{"id": f"call_{n}", "name": name, "arguments": args} for n, (name, args) in enumerate(calls)]
-    asks = "\n\n### Status\nNot done yet. Reply **yes** to run exactly this, or anything else to leave it:\n- x\n"
+    waiting = [ToolCall(f"call_{n}", name, arguments) for n, (name, arguments) in enumerate(calls)]
+    held = calls_of(waiting)
+    asks = f"\n\n### Status\n{announcement(waiting)}\n"  # the server's own words, which the page has to know
     account = {"agreement": "agreed", "degraded": False, "members": {"qwen": "ok"}, "held": held}
     return [
         chunk(committee=step(1, "act", "", "held", "note_write")),
