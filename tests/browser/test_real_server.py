@@ -88,7 +88,10 @@ def test_an_answer_is_there_after_a_reload(page: Page, address: str) -> None:
     expect(answer).to_have_attribute("data-state", "done", timeout=30_000)
     text = answer.locator(".markdown").inner_text()
     assert text
+    expect(answer).to_contain_text("No language model answered")
     page.reload()
+    expect(answer).to_contain_text("No language model answered")
+    expect(answer.locator(".deliberation > summary")).to_contain_text("How it was decided")
     expect(answer.locator(".markdown")).to_have_text(re.compile(re.escape(text.split("\n")[0])))
     page.get_by_role("button", name="Delete What can you do?").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
