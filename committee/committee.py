@@ -59,7 +59,7 @@ class Committee:
         content and MemberStreamBroken after it; ValueError for an unknown mode.
         """
         table = self._gate.table({seat.name: seat.backend.model for seat in self._seats})
-        if table is not self._equipment.table:
+        if table is not self._equipment.table and table != self._equipment.table:
             self._equipment = replace(self._equipment, table=table)
         equipment = self._equipment
 

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--with-litellm", action="store_true", help=f"install LiteLLM into {LITELLM_VENV} if need be")
     parser.add_argument("--litellm", type=Path, metavar="EXE", help="an installed `litellm` to compare with")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a first look")
+    parser.add_argument("--rounds", type=int, default=0, metavar="N", help="how often every target has its turn")
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="keep streams coming for that long")
     parser.add_argument("--only", default="", metavar="TARGETS", help="comma-separated names of targets")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -33,7 +34,13 @@ def main() -> int:
     if options.role:
         return _play(options.role, options.arguments)
     only = set(filter(None, options.only.split(",")))
-    plan = Plan(quick=options.quick, soak_s=options.soak * 60, litellm=_litellm(options), only=only)
+    plan = Plan(
+        quick=options.quick,
+        soak_s=options.soak * 60,
+        litellm=_litellm(options),
+        only=only,
+        rounds=options.rounds or (1 if options.quick else 3),
+    )
     figures = uvloop.run(measure(plan))
     print(table(figures))
     if options.json:

@@ -31,10 +31,7 @@ class Plan:
     soak_s: float = 0.0
     litellm: Path | None = None
     only: set[str] = field(default_factory=set)
-
-    @property
-    def rounds(self) -> int:
-        return 1 if self.quick else 5
+    rounds: int = 3
 
     @property
     def loop_s(self) -> float:

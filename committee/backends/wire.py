@@ -125,7 +125,7 @@ class Lines:
     def __init__(self, connection: Connection, first: bytes, request: ChatRequest) -> None:
         self._connection = connection
         self._first: bytes | None = first
-        self._request = request
+        self._total_s, self._idle_s = request.total_s, request.idle_s
         self._now = asyncio.get_running_loop().time
         self._end = self._now() + request.total_s
         self._rest = b""
@@ -137,7 +137,7 @@ class Lines:
 
         Raises MemberTimeout, StreamCut or AnswerTooLarge.
         """
-        while chunk := await self._chunk():
+        while chunk := await self._next():
             self._total += len(chunk)
             if self._total > MAX_ANSWER_BYTES:
                 raise AnswerTooLarge(f"The answer has more than {MAX_ANSWER_BYTES >> 20} MiB.")
@@ -166,22 +166,23 @@ class Lines:
             self._closed = True
             self._connection.release()
 
-    async def _chunk(self) -> bytes:
+    async def _next(self) -> bytes:
         if self._first is not None:
             first, self._first = self._first, None
             return first
+        idle_end = self._now() + self._idle_s
         try:
-            chunk = await self._connection.read(min(self._end, self._now() + self._request.idle_s))
+            chunk = await self._connection.read(idle_end if idle_end < self._end else self._end)
         except TimeoutError:
             if self._now() < self._end:
-                raise MemberTimeout(f"Nothing came for {self._request.idle_s:g} s.") from None
+                raise MemberTimeout(f"Nothing came for {self._idle_s:g} s.") from None
             raise self._late() from None
         if self._now() >= self._end:
             raise self._late()
         return chunk
 
     def _late(self) -> MemberTimeout:
-        return MemberTimeout(f"The answer was not complete after {self._request.total_s:g} s.")
+        return MemberTimeout(f"The answer was not complete after {self._total_s:g} s.")
 
 
 def _is_one_line(chunk: bytes) -> bool:
