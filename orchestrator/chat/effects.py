@@ -193,6 +193,16 @@ class Effects:
         """Add to what ran. Results of others' words taint what is *planned* after them, which the committee knows."""
         self.acted.append(ActedCall(call, result))
 
+    def recall(self) -> None:
+        """Add what earlier attempts of the run have done and this one, which planned anew, has not asked for."""
+        for effect in self.run.effects:
+            done = effect.result is not None and effect.result.error is None
+            call = ToolCall("", effect.tool, json.loads(effect.arguments))
+            if done and effect.number not in self._claimed and self._acts(call):
+                assert effect.result is not None
+                self._claimed.add(effect.number)
+                self.note(call, effect.result)
+
     def exchange(self) -> list[Message]:
         """What ran, as the messages that a model would have seen."""
         calls = tuple(one.call for one in self.acted)

@@ -194,6 +194,8 @@ class RunningTurn:
                     elif isinstance(event, StageEvent) and event.calls:
                         await self._hold(event.calls)
                     elif isinstance(event, Finished):
+                        if self.run.effects:
+                            self.effects.recall()
                         event = await self._account(event)
                     yield event
         except Exception as error:

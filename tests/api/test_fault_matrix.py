@@ -396,3 +396,71 @@ async def test_members_of_the_other_kind_fail_as_well(start_server: StartServer)
     async with troupe(start_server, known, FakeOpenAI) as (server, _):
         ended = await send_all(server, known, "/v1/chat/completions", lambda case: chat_body(case, stream=True))
         check_ends(ended, check_chat_stream)
+
+
+class Repeated:
+    """Members who want a film, each time in other words, and whose faults follow the attempt that a chat belongs to."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, tuple[Fault | None, str]] = {}
+        self.attempts: dict[int, int] = {}
+        self.spoken: dict[int, asyncio.Event] = {}
+
+    def fault(self, body: dict[str, Any]) -> Fault | None:
+        number = self._number(body)
+        fault, stage = self.now[number]
+        if stage_of(body) == "speak":
+            self.spoken[number].set()
+        return fault if stage_of(body) == stage else None
+
+    def answer(self, body: dict[str, Any]) -> Reply:
+        if stage_of(body) != "probe":
+            return Reply("Your film about butterflies is on its way, and a few more words.")
+        number = self._number(body)
+        args = {"synopsis": f"Butterflies {number}, in the words of attempt {self.attempts[number]}"}
+        return Reply(
+            json.dumps({**PLAN, "action": "call", "calls": [{"tool": "film_run", "args": args, "purpose": ""}]})
+        )
+
+    def _number(self, body: dict[str, Any]) -> int:
+        return next(int(n) for m in body["messages"] for n in re.findall(r"\(film (\d+)\)", m["content"] or ""))
+
+
+async def test_blind_repetitions_make_one_film_each(start_server: StartServer) -> None:
+    """The answer is lost in the middle; repetitions meet members that cannot plan, the last one members that cannot
+    speak: whatever the fault, there is one film, and the client gets to know of it."""
+    cast = Repeated()
+    async with FakeOllama(*MEMBERS.values()) as fake:
+        fake.loaded = dict.fromkeys(MEMBERS.values(), 8192)
+        fake.fault_of, fake.answer = cast.fault, cast.answer
+        configs = [
+            MemberConfig(name, model, fake.base_url, "ollama", parallel=1_000, cold_load_s=0.5)
+            for name, model in MEMBERS.items()
+        ]
+        server = await start_server(configs=configs, config=CONFIG)
+
+        async def send(number: int, fault: Fault | None, stage: str) -> tuple[int, bytes]:
+            cast.now[number] = fault, stage
+            cast.attempts[number] = cast.attempts.get(number, 0) + 1
+            body = {"messages": [{"role": "user", "content": f"(film {number}) Make a film about butterflies."}]}
+            body["stream"] = number % 2 == 0  # type: ignore[assignment]
+            async with server.http.post(server.url + "/v1/chat/completions", json=body) as response:
+                return response.status, await response.read()
+
+        async def story(number: int, fault: Fault) -> None:
+            cast.spoken[number] = asyncio.Event()
+            lost = asyncio.create_task(send(number, Fault.STALL, "speak"))
+            await cast.spoken[number].wait()
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
+            for stage in ("probe", "probe", "speak"):
+                status, raw = await send(number, fault, stage)
+                if status == 200 and b'"error":{' not in raw:
+                    assert b"### Tool Results" in raw  # whatever was planned this time
+                    return
+                assert stage == "probe"
+            raise AssertionError("a request has failed after it had acted")
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(story(number, fault) for number, fault in enumerate((*FAULTS, *FAULTS))))
+        assert await server.job_count() == 2 * len(FAULTS)
