@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
@@ -86,8 +85,6 @@ class Answering:
         self._pacing = pacing or Pacing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise HTTPException(405, headers={"allow": "POST"})
         asked = await self._dialect(await body_of(receive))
         caller = caller_of(HTTPConnection(scope))
         for_tools = self._turns.may_use_tools(asked.request)
@@ -147,12 +144,17 @@ async def stream_turn(
         if not stream.open:
             raise
         answer.failed = True
-        reply = reply_for(error)
-        log.warning("a stream broke", extra={"code": reply.code}, exc_info=reply.code == "internal_error")
-        await stream.write(writer.error(reply.object()))
-        await stream.close()
+        await break_off(stream, error, writer.error)
     finally:
         stream.stop()
+
+
+async def break_off(stream: EventStream, error: Exception, encode: Callable[[Mapping[str, Any]], bytes]) -> None:
+    """End a stream that has begun with an error, from OpenAI's inner error object."""
+    reply = reply_for(error)
+    log.warning("a stream broke", extra={"code": reply.code}, exc_info=reply.code == "internal_error")
+    await stream.write(encode(reply.object()))
+    await stream.close()
 
 
 async def _stream_events(

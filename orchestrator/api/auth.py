@@ -67,6 +67,7 @@ _POLICIES = (
     _Policy.of(r"/openapi\.json", ANY_KEY),
     _Policy.of(r"/models(?:/.+)?", ANY_KEY),
     _Policy.of(r"/(?:chat/completions|responses|messages(?:/count_tokens)?)", "chat"),
+    _Policy.of(r"/responses/.+", "chat"),
     _Policy.of(r"/context/pack|/output/(?:plan|render)", "chat"),
     _Policy.of(r"/(?:(?:fim/)?completions|embeddings|audio/speech)", "chat"),
     _Policy.of(r"/images/generations", "jobs:write"),

@@ -8,7 +8,6 @@ model the answer is an immediate 400 (`fim_not_configured`), since editors ask a
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -17,15 +16,13 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from committee import ContentDelta, Finished, MemberError, Message
 from committee.errors import ContextTooLong, MemberBusy, RequestRejected
 from committee.infill import Gap, Infill
-from orchestrator.api.answering import body_of, caller_of, send_json
-from orchestrator.api.errors import reply_for
+from orchestrator.api.answering import body_of, break_off, caller_of, send_json
 from orchestrator.api.event_stream import EventStream, unless_gone
 from orchestrator.chat.caller import Caller
 from orchestrator.chat.decoding import decode
@@ -34,8 +31,6 @@ from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import Turns
 from orchestrator.chat.wire import DONE, Head, reasons_of, usage_of
 from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull, Unavailable
-
-log = logging.getLogger(__name__)
 
 MAX_PROMPTS = 4
 MAX_INFILL_TOKENS = 4096
@@ -98,8 +93,6 @@ class Completions:
         self._filling = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise HTTPException(405, headers={"allow": "POST"})
         asked = decode(await body_of(receive), _Body)
         in_gap = asked.suffix is not None or scope["path"].endswith("/fim/completions")
         _check(asked)
@@ -237,10 +230,7 @@ async def _stream(
     except Exception as error:
         if not stream.open:
             raise
-        reply = reply_for(error)
-        log.warning("a stream broke", extra={"code": reply.code}, exc_info=reply.code == "internal_error")
-        await stream.write(writer.error(reply.object()))
-        await stream.close()
+        await break_off(stream, error, writer.error)
     finally:
         stream.stop()
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import msgspec
-from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
 
-from orchestrator.api.answering import body_of, send_json
+from orchestrator.api.unary import Reply
+from orchestrator.chat.caller import Caller
 from orchestrator.chat.messages import counted, prompt_tokens
-from orchestrator.chat.turn import Turns
+from orchestrator.chat.model_ids import ModelIds
 
 
 class CountTokens:
-    """The route, as an ASGI application. The count is an estimate for one member's prompt."""
+    """Handles the requests. The count is an estimate for one member's prompt."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, models: ModelIds) -> None:
+        self._models = models
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise HTTPException(405, headers={"allow": "POST"})
-        request = await counted(await body_of(receive))
-        self._turns.models.mode_of(request.model)  # an unknown model is refused here as well
-        await send_json(send, msgspec.json.encode({"input_tokens": prompt_tokens(request)}))
+    async def __call__(self, body: bytes, _: Caller) -> Reply:
+        request = await counted(body)
+        self._models.mode_of(request.model)  # an unknown model is refused here as well
+        return Reply(msgspec.json.encode({"input_tokens": prompt_tokens(request)}))

@@ -243,9 +243,11 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-async def send_error(send: Send, reply: ErrorReply, *, anthropic: bool = False) -> None:
-    """Answer a plain ASGI request with an error, in OpenAI's form or Anthropic's."""
-    body = msgspec.json.encode(error_body(reply.object(), reply.status)) if anthropic else reply.body()
+async def send_error(send: Send, reply: ErrorReply, *, anthropic_id: str | None = None) -> None:
+    """Answer a plain ASGI request with an error, in OpenAI's form; in Anthropic's with that id of the request."""
+    body = reply.body()
+    if anthropic_id is not None:
+        body = msgspec.json.encode({**error_body(reply.object(), reply.status), "request_id": anthropic_id})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

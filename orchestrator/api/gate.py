@@ -40,7 +40,7 @@ _LARGE_BODIES = re.compile(
 UPLOAD_PATH = "/upload"
 UPLOAD_TIMEOUT_S = 600.0
 # Clients of these routes know only Anthropic's form of an error.
-_ANTHROPIC = re.compile(r"/messages(?:/count_tokens)?")
+_ANTHROPIC = re.compile(r"/messages(?:/.*)?")
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -89,7 +89,8 @@ class Gate:
         headers = _headers_of(scope)
         request_id = _request_id(headers)
         token = telemetry.request_id.set(request_id)
-        response = _Response(send, request_id)
+        anthropic = _ANTHROPIC.fullmatch(local_path(scope["path"])) is not None
+        response = _Response(send, request_id, anthropic=anthropic)
         try:
             self._check_host(scope, headers)
             if origin := headers.get("origin"):
@@ -109,7 +110,7 @@ class Gate:
             reply = reply_for(error)
             if reply.code == "internal_error":
                 log.exception("request failed", extra={"path": scope["path"]})
-            await send_error(response, reply, anthropic=_ANTHROPIC.fullmatch(local_path(scope["path"])) is not None)
+            await send_error(response, reply, anthropic_id=request_id if anthropic else None)
         finally:
             telemetry.request_id.reset(token)
 
@@ -199,9 +200,11 @@ class Gate:
 class _Response:
     """Wraps `send`: stamps headers onto the response's start and remembers that it began."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, anthropic: bool) -> None:
         self._send = send
         self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *_FIXED_HEADERS]
+        if anthropic:  # whose clients look for it under this name
+            self._headers.append((b"request-id", request_id.encode()))
         self._began = time.perf_counter()
         self.started = False
         self.ended = False
@@ -209,7 +212,7 @@ class _Response:
     def allow_origin(self, origin: str) -> None:
         self._headers += [
             (b"access-control-allow-origin", origin.encode("latin-1", "replace")),
-            (b"access-control-expose-headers", b"x-request-id, retry-after, openai-processing-ms"),
+            (b"access-control-expose-headers", b"x-request-id, request-id, retry-after, openai-processing-ms"),
             (b"vary", b"origin"),
         ]
 

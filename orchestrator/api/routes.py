@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from committee import Committee
@@ -26,6 +27,7 @@ from orchestrator.api.images import ImagesRoute
 from orchestrator.api.jobs import jobs_router
 from orchestrator.api.login import session_router
 from orchestrator.api.page import page_router
+from orchestrator.api.responses import responses_router
 from orchestrator.api.sessions import SessionStore
 from orchestrator.api.speech import MODEL as SPEECH_MODEL
 from orchestrator.api.speech import SpeechRoute
@@ -111,6 +113,7 @@ def create_api(
     errors.install(routes)
     for prefix in ("", "/v1"):
         routes.include_router(models_router(system), prefix=prefix)
+        routes.include_router(responses_router(), prefix=prefix, include_in_schema=False)
         routes.include_router(system_router(system), prefix=prefix, include_in_schema=not prefix)
         routes.include_router(
             context_router(enabled=settings.committee.icw_enabled), prefix=prefix, include_in_schema=not prefix
@@ -135,7 +138,7 @@ def create_api(
         "/chat/completions": answering(chat_completion),
         "/responses": answering(response),
         "/messages": answering(message),
-        "/messages/count_tokens": CountTokens(turns),
+        "/messages/count_tokens": Unary(CountTokens(turns.models)),
         "/run": answering(run),
         "/completions": (completions := Completions(turns, infill)),
         "/fim/completions": completions,
@@ -169,7 +172,8 @@ def _beside(embedder: Embedder, infill: Infill | None) -> list[ListedModel]:
 
 
 class _Switch:
-    """The dialects go straight to their routes, with and without `/v1`; the rest goes through FastAPI.
+    """What answers a POST of its own accord goes straight to its route, with and without `/v1`; the rest goes through
+    FastAPI.
 
     A trailing slash makes no difference.
     """
@@ -184,4 +188,6 @@ class _Switch:
             path = path.rstrip("/") or "/"
             scope = {**scope, "path": path, "raw_path": path.encode()}
         app = self._direct.get(path, self._routes) if scope["type"] == "http" else self._routes
+        if app is not self._routes and scope["method"] != "POST":
+            raise HTTPException(405, headers={"allow": "POST"})
         await app(scope, receive, send)

@@ -127,6 +127,15 @@ async def message(body: bytes) -> Asked:
     """Raises BadRequest, with `param`, for a body that is none."""
     asked = decode(body or b"{}", _Body)
     form = await _form_of(asked)
+    if form.last_role == "assistant":
+        # Newer models of Anthropic's refuse it as well, so agents know what to do.
+        where = f"messages[{len(asked.messages) - 1}]"
+        raise BadRequest(
+            f"{where}: no member goes on with an answer that the client has begun (prefill); "
+            "the conversation must end with a user message.",
+            code="prefill_not_supported",
+            param=where,
+        )
     form.body |= {
         "stream": asked.stream,
         "max_tokens": asked.max_tokens,

@@ -81,6 +81,11 @@ class ChatForm:
             {"id": call_id, "type": "function", "function": function}
         )
 
+    @property
+    def last_role(self) -> str:
+        """Who has the last word so far; empty when nobody has said anything."""
+        return str(self._messages[-1]["role"]) if self._messages else ""
+
     async def parse(self) -> CompletionRequest:
         """Raises BadRequest with the client's own name as `param`."""
         encoded: list[Raw] = []

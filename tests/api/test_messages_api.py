@@ -354,6 +354,36 @@ async def test_bad_requests_name_the_field(server: Server) -> None:
     async with server.http.get(server.url + PATH) as response:
         assert response.status == 405
         assert (await response.json())["type"] == "error"
+        assert response.headers["allow"] == "POST"
+    async with server.http.get(server.url + PATH + "/batches") as response:
+        error = await response.json()
+        assert (response.status, error["error"]["type"]) == (404, "not_found_error")
+        assert error["request_id"] == response.headers["request-id"] == response.headers["x-request-id"]
+
+
+async def test_every_refusal_has_the_dialect_s_own_form(start_server: StartServer) -> None:
+    server = await start_server(server=ServerSettings(max_body_bytes=2_000))
+    refusals = {
+        413: {"data": json.dumps(hi(system="x" * 3_000)), "headers": {"content-type": "application/json"}},
+        415: {"data": json.dumps(hi()), "headers": {"content-type": "text/plain"}},
+    }
+    for path in (PATH, PATH + "/count_tokens", "/v1/responses", "/v1/chat/completions"):
+        for status, options in refusals.items():
+            async with server.http.post(server.url + path, **options) as response:
+                assert response.status == status
+                body = await response.json()
+        assert ("request-id" in response.headers) == path.startswith(PATH)
+        assert (body.get("type") == "error") == path.startswith(PATH)
+        assert body["error"]["message"]
+
+
+async def test_an_answer_that_the_client_has_begun_is_refused(model_server: Server) -> None:
+    begun = [*user("Name a bird"), {"role": "assistant", "content": [{"type": "text", "text": "{"}]}]
+    async with sdk(model_server) as client:
+        with pytest.raises(anthropic.BadRequestError, match="prefill") as refused:
+            await client.messages.create(**hi(messages=begun))
+        assert (await client.messages.count_tokens(model="committee", messages=begun)).input_tokens > 0
+    assert refused.value.request_id
 
 
 async def test_an_unknown_model(model_server: Server) -> None:

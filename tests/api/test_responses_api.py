@@ -375,3 +375,13 @@ async def test_unusual_but_legal_requests(server: Server) -> None:
         status, answer = await server.post("/v1/responses", body)
         assert status == 200, (body, answer)
         assert answer["output"], body
+
+
+async def test_there_is_no_stored_response(server: Server) -> None:
+    async with sdk(server) as client:
+        for ask in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+            with pytest.raises(openai.NotFoundError) as missing:
+                await ask("resp_1")
+            assert missing.value.code == "response_not_found"
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.input_items.list("resp_1")
