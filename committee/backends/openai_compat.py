@@ -25,6 +25,7 @@ from committee.backends.wire import (
     tool_entry,
     wanted_logprobs,
 )
+from committee.context import tokens
 from committee.errors import BadAnswer, MemberError, ModelMissing, RequestRejected, StreamCut
 from committee.prompts import wire_name
 from committee.schema import (
@@ -40,6 +41,7 @@ from committee.schema import (
 
 log = logging.getLogger(__name__)
 
+_DENSE = 2.0  # characters a token, in a text that takes many
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
@@ -199,7 +201,9 @@ class OpenAIMember:
             "messages": [_message(message, self._sees) for message in _alternating(request.messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
-            **sampling(request, max_tokens="max_tokens"),
+            **sampling(
+                request if self._has_room(request) else replace(request, max_tokens=None), max_tokens="max_tokens"
+            ),
         }
         if request.response_schema is not None:
             if self._formats[0] == "json_schema":
@@ -217,6 +221,14 @@ class OpenAIMember:
             elif "qwen3" in self.model.lower():
                 body["chat_template_kwargs"] = {"enable_thinking": request.think != "off"}
         return body
+
+    def _has_room(self, request: ChatRequest) -> bool:
+        """Whether an answer as long as it may be fits behind the prompt. Such servers refuse a limit that does not,
+        which agents often ask for; without one they stop at the window."""
+        if self._window is None or request.max_tokens is None or 2 * request.max_tokens <= self._window:
+            return True
+        prompt = tokens.of_messages(request.messages, _DENSE) + tokens.of_tools(request.tools, _DENSE)
+        return prompt + request.max_tokens <= self._window
 
     def _give_in(self, body: Mapping[str, Any], why: str) -> bool:
         """Send less from now on; False when nothing of what was sent can be left out."""

@@ -31,6 +31,7 @@ MAX_LINE_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20
 _MAX_ERROR_BYTES = 1 << 16
 _MAX_JSON_BYTES = 4 << 20
+_MOST_TOKENS = (1 << 31) - 1  # servers read the limit into an int and refuse what does not fit
 _ERROR_BODY_S = 0.5  # the status alone says enough to go on
 
 T = TypeVar("T")
@@ -273,7 +274,7 @@ def sampling(request: ChatRequest, *, max_tokens: str) -> dict[str, Any]:
         "temperature": request.temperature,
         "top_p": request.top_p,
         "seed": request.seed,
-        max_tokens: request.max_tokens,
+        max_tokens: None if request.max_tokens is None else min(request.max_tokens, _MOST_TOKENS),
         "stop": list(request.stop) or None,
         "presence_penalty": request.presence_penalty,
         "frequency_penalty": request.frequency_penalty,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -138,6 +139,9 @@ class FakeOpenAI:
             return _error(400, "This model does not support image inputs.")
         if body["model"] not in self.models or fault is Fault.HTTP_404:
             return _error(404, f"The model `{body['model']}` does not exist.")
+        prompt = sum(len(str(message["content"])) // 4 for message in body["messages"])
+        if prompt + body.get("max_tokens", 0) > self.listed.get("max_model_len", math.inf):
+            return _error(400, f"This model's maximum context length is {self.listed['max_model_len']} tokens.")
         if fault is Fault.HTTP_500:
             return _error(500, "EngineCore encountered an issue. See stack trace (above) for the root cause.")
         return None

@@ -369,6 +369,15 @@ class TestOpenAI:
             await collect(backend, request())
         await backend.aclose()
 
+    async def test_a_limit_beyond_the_window_is_left_to_the_server(self, openai: FakeOpenAI) -> None:
+        openai.listed = {"max_model_len": 1000}
+        backend = OpenAIMember(MemberConfig("qwen3", "qwen3-32b", openai.base_url))
+        await backend.resolve()
+        for limit, sent in ((100, 100), (900, 900), (990, None), (10**40, None)):
+            assert text_of(await collect(backend, request("word " * 20, max_tokens=limit))) == "Hello from the model."
+            assert openai.chats[-1].get("max_tokens") == sent
+        await backend.aclose()
+
     async def test_the_end_is_where_the_server_says_so(self, openai: FakeOpenAI) -> None:
         openai.end_s = 60  # it keeps the connection open
         backend = OpenAIMember(MemberConfig("qwen3", "qwen3-32b", openai.base_url))
