@@ -15,6 +15,7 @@ from committee.errors import (
     MemberStreamBroken,
     ToolChoiceUnsatisfied,
 )
+from committee.iterating import events_of
 from committee.prompts import wire_name
 from committee.schema import (
     Account,
@@ -25,6 +26,7 @@ from committee.schema import (
     ContextUse,
     Delta,
     Done,
+    Emit,
     Event,
     Finished,
     MemberConfig,
@@ -60,6 +62,7 @@ __all__ = [
     "ContextUse",
     "Delta",
     "Done",
+    "Emit",
     "Event",
     "Finished",
     "MemberConfig",
@@ -79,5 +82,6 @@ __all__ = [
     "ToolResults",
     "ToolSpec",
     "Turn",
+    "events_of",
     "wire_name",
 ]

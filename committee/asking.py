@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from committee.context import tokens
 from committee.errors import BadAnswer, EmptyAnswer, MemberError, MemberTimeout
 from committee.ledger import Ledger
 from committee.listening import Lines, Pace
 from committee.proposal import MAX_CHARS
-from committee.schema import ChatRequest, Delta, Done, Event, ReasoningDelta, StageEvent, ToolCall
+from committee.schema import ChatRequest, Delta, Done, Emit, Event, ReasoningDelta, StageEvent, ToolCall
 from committee.seats import Seat
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Event], None]
 OnDelta: TypeAlias = Callable[[Delta], None]
+
+# So many events may wait for a client that reads slowly; beyond that, thoughts are passed over.
+_MOST_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Round(Generic[T]):
 
     ask: gets one member's answer; it may show events on the way (then there is no retry). stage_s: how long all of
     them may take together. Once one has answered, the others are waited for another `grace_s`, or `patience_s` when
-    one of the `patient` is among them.
+    one of the `patient` is among them; nobody is, when the answers are `enough`.
     """
 
     stage: str
@@ -49,6 +53,7 @@ class Round(Generic[T]):
     patience_s: float = 0.0
     patient: frozenset[str] = frozenset()
     describe: Callable[[T], str] = field(default=lambda _: "")
+    enough: Callable[[Mapping[str, T]], bool] = field(default=lambda _: False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ class _Ended(Generic[T]):
     seat: Seat
     answer: T | None = None
     error: MemberError | None = None
+
+
+_Queue: TypeAlias = "asyncio.Queue[Event | _Ended[T] | None]"
 
 
 class Asking:
@@ -106,43 +114,39 @@ class Asking:
             raise EmptyAnswer
         return Heard(answer, tuple(calls), done)
 
-    async def everyone(
-        self, seats: Sequence[Seat], question: Round[T], answers: dict[str, T]
-    ) -> AsyncGenerator[Event, None]:
-        """Ask all `seats` at once; fills `answers` with what arrives in time. Never raises MemberError."""
-        queue: asyncio.Queue[Event | _Ended[T]] = asyncio.Queue()
+    async def everyone(self, seats: Sequence[Seat], question: Round[T], emit: Emit) -> dict[str, T]:
+        """Ask all `seats` at once: what arrives in time, by member. Never raises MemberError.
+
+        Events reach `emit` one at a time, however many members talk.
+        """
+        answers: dict[str, T] = {}
+        queue: _Queue[T] = asyncio.Queue()
         tasks = [asyncio.create_task(self._one(seat, question, queue)) for seat in seats]
-        deadline = _now() + question.stage_s
         waiting = {seat.name: seat for seat in seats}
+        deadline = _Deadline(question.stage_s, queue)
         try:
-            while waiting:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        item = await queue.get()
-                except TimeoutError:
-                    break
+            while waiting and (item := await queue.get()) is not None:
                 if not isinstance(item, _Ended):
-                    yield item
+                    await emit(item)
                     continue
                 del waiting[item.seat.name]
                 if item.answer is not None:
                     answers[item.seat.name] = item.answer
                     patient = question.patient & waiting.keys()
-                    deadline = min(deadline, _now() + (question.patience_s if patient else question.grace_s))
-                yield self._ended(question, item)
+                    deadline.no_later_than(question.patience_s if patient else question.grace_s)
+                await emit(_ending(question, item))
+                if question.enough(answers):
+                    return answers
         finally:
+            deadline.cancel()
             await cancel(tasks)
         for seat in waiting.values():
             late = MemberTimeout("It was still thinking when the others were done.")
             self._ledger.failed(seat, late, outage=False)
-            yield StageEvent(question.stage, seat.name, "failed", late.code)
+            await emit(StageEvent(question.stage, seat.name, "failed", late.code))
+        return answers
 
-    def _ended(self, question: Round[T], item: _Ended[T]) -> StageEvent:
-        if item.answer is None:
-            return StageEvent(question.stage, item.seat.name, "failed", item.error.code if item.error else "")
-        return StageEvent(question.stage, item.seat.name, "answered", question.describe(item.answer))
-
-    async def _one(self, seat: Seat, question: Round[T], queue: asyncio.Queue[Event | _Ended[T]]) -> None:
+    async def _one(self, seat: Seat, question: Round[T], queue: _Queue[T]) -> None:
         """One member's answer, with one retry as long as nothing of it was shown."""
         queue.put_nowait(StageEvent(question.stage, seat.name, "started"))
         shown = False
@@ -150,25 +154,51 @@ class Asking:
         def show(event: Event) -> None:
             nonlocal shown
             shown = True
-            queue.put_nowait(event)
+            if not isinstance(event, ReasoningDelta) or queue.qsize() < _MOST_WAITING:
+                queue.put_nowait(event)
 
         while True:
-            try:
-                answer = await question.ask(seat, show)
-            except MemberError as error:
-                self._ledger.failed(seat, error)
-                if not shown and self._ledger.may_retry(seat):
-                    continue
-                queue.put_nowait(_Ended(seat, error=error))
-            except Exception as error:
-                log.exception("a member's backend failed unexpectedly", extra={"member": seat.name})
-                failure = MemberError(f"unexpected {type(error).__name__}")
-                self._ledger.failed(seat, failure)
-                queue.put_nowait(_Ended(seat, error=failure))
-            else:
-                self._ledger.succeeded(seat)
-                queue.put_nowait(_Ended(seat, answer=answer))
-            return
+            ended = await self._attempt(seat, question, show)
+            if ended.error is None or shown or not self._ledger.may_retry(seat):
+                queue.put_nowait(ended)
+                return
+
+    async def _attempt(self, seat: Seat, question: Round[T], show: Show) -> _Ended[T]:
+        try:
+            answer = await question.ask(seat, show)
+        except MemberError as error:
+            self._ledger.failed(seat, error)
+            return _Ended(seat, error=error)
+        except Exception as error:
+            log.exception("a member's backend failed unexpectedly", extra={"member": seat.name})
+            failure = MemberError(f"unexpected {type(error).__name__}")
+            self._ledger.failed(seat, failure)
+            return _Ended(seat, error=failure)
+        self._ledger.succeeded(seat)
+        return _Ended(seat, answer=answer)
+
+
+class _Deadline:
+    """Puts None into the queue when the time is up. It may be brought forward."""
+
+    def __init__(self, after_s: float, queue: _Queue[T]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ring = functools.partial(queue.put_nowait, None)
+        self._timer = self._loop.call_later(after_s, self._ring)
+
+    def no_later_than(self, after_s: float) -> None:
+        if self._loop.time() + after_s < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_later(after_s, self._ring)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def _ending(question: Round[T], item: _Ended[T]) -> StageEvent:
+    if item.answer is None:
+        return StageEvent(question.stage, item.seat.name, "failed", item.error.code if item.error else "")
+    return StageEvent(question.stage, item.seat.name, "answered", question.describe(item.answer))
 
 
 def thoughts_to(show: Show, member: str) -> OnDelta:
@@ -185,12 +215,8 @@ def thoughts_to(show: Show, member: str) -> OnDelta:
     return on_delta
 
 
-async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

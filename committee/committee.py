@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
-from committee import straight
 from committee.calibration import Gate, Table
-from committee.deliberation import Deliberation, Equipment
+from committee.convening import House
+from committee.deliberation import deliberate
 from committee.evidence import STANDARD, Check
+from committee.iterating import events_of
 from committee.refusals import Embed
-from committee.schema import ChatBackend, Event, MemberHealth, Turn
+from committee.schema import ChatBackend, Emit, Event, Finished, MemberHealth, Turn
 from committee.seats import CommitteeConfig, Seat
 
 
@@ -44,39 +45,43 @@ class Committee:
         self.config = config or CommitteeConfig()
         self.planner = meant[0]
         self._gate = Gate(table)
-        self._equipment = Equipment(embed=embed, checks=(*STANDARD, *checks), variables=variables or {})
-        self._seats = [Seat(member, self.config) for member in members]
+        self._house = House(
+            seats=tuple(Seat(member, self.config) for member in members),
+            planner=self.planner,
+            config=self.config,
+            checks=(*STANDARD, *checks),
+            embed=embed,
+            variables=variables or {},
+        )
 
     @property
     def members(self) -> tuple[ChatBackend, ...]:
-        return tuple(seat.backend for seat in self._seats)
+        return tuple(seat.backend for seat in self._house.seats)
 
-    def deliberate(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        """Deliberate on `turn`; ends with `Finished`.
+    async def answer(self, turn: Turn, emit: Emit) -> Finished:
+        """Deliberate on `turn`: everything but the end is given to `emit`, one event at a time, as it happens.
 
-        Close the iterator (`contextlib.aclosing`) or cancel its consumer to stop all upstream work at once.
+        Cancel the caller's task to stop all upstream work at once; what `emit` raises does the same and is raised here.
         Raises CommitteeUnavailable (or CommitteeBusy, ContextLengthExceeded) or ToolChoiceUnsatisfied before the first
         content and MemberStreamBroken after it; ValueError for an unknown mode.
         """
-        table = self._gate.table({seat.name: seat.backend.model for seat in self._seats})
-        if table is not self._equipment.table and table != self._equipment.table:
-            self._equipment = replace(self._equipment, table=table)
-        equipment = self._equipment
+        table = self._gate.table({member.name: member.model for member in self.members})
+        if table is not self._house.table and table != self._house.table:
+            self._house = replace(self._house, table=table)
+        return await deliberate(self._house, turn, emit)
 
-        def deliberation(begun: straight.Begun | None = None) -> AsyncGenerator[Event, None]:
-            return Deliberation(self._seats, self.planner, self.config, turn, equipment, begun=begun).run()
-
-        if (seat := straight.seat_of(turn, self._seats)) is not None:
-            return straight.answer(turn, seat, self._seats, self.config, equipment.ratios, deliberation)
-        return deliberation()
+    def deliberate(self, turn: Turn) -> AsyncGenerator[Event, None]:
+        """The events of `answer` to iterate over; `Finished` is the last. Close the iterator (`contextlib.aclosing`)
+        to stop all upstream work at once."""
+        return events_of(lambda emit: self.answer(turn, emit))
 
     async def health(self) -> list[MemberHealth]:
         """How every member is, asked in parallel."""
-        return list(await asyncio.gather(*(seat.backend.health() for seat in self._seats)))
+        return list(await asyncio.gather(*(member.health() for member in self.members)))
 
     async def warm(self) -> None:
         """Have every member load its model (which may take minutes), so that the first turn does not wait for it."""
-        await asyncio.gather(*(seat.backend.warm() for seat in self._seats))
+        await asyncio.gather(*(member.warm() for member in self.members))
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(seat.backend.aclose() for seat in self._seats))
+        await asyncio.gather(*(member.aclose() for member in self.members))

@@ -1,8 +1,8 @@
 """The committee's own words: what goes in, what members exchange, what comes out.
 
 Everything here is plain immutable data; what is made for every piece of an answer is a Struct, which costs a fraction.
-Wire formats of model servers stay in `committee.backends`; what the members
-must answer in a probe is in `committee.proposal`.
+Wire formats of model servers stay in `committee.backends`; what the members must answer in a probe is in
+`committee.proposal`.
 """
 
 from __future__ import annotations
@@ -397,3 +397,6 @@ class Finished:
 
 
 Event: TypeAlias = StageEvent | ReasoningDelta | ContentDelta | ToolResults | ClientToolCalls | Finished
+
+Emit: TypeAlias = Callable[[Event], Awaitable[None]]
+"""Where the events of a turn go, one after the other; what it raises ends the turn."""

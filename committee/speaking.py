@@ -1,107 +1,103 @@
-"""One member's voice: its words as they come, its calls, and whether it came to a proper end."""
+"""The answer in words (S6): who writes it, and what happens when that member says it cannot do what a tool does."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+import logging
+from collections import deque
+from dataclasses import replace
 
-from committee.context.tokens import Ratios
-from committee.errors import EmptyAnswer, MemberError, MemberStreamBroken
-from committee.ledger import Ledger
-from committee.listening import Lines, Pace
-from committee.schema import ChatRequest, ContentDelta, Done, Event, ReasoningDelta, StageEvent, ToolCall
-from committee.seats import Seat
+from committee import plans, refusals
+from committee.agreement import Decision
+from committee.errors import MemberStreamBroken
+from committee.ledger import in_order
+from committee.plans import PlannedCall
+from committee.proposal import Proposal
+from committee.requests import stage_seed
+from committee.schema import ContentDelta, Done, Finished, StageEvent
+from committee.sitting import Sitting
+from committee.voices import Spoken
 
-
-@dataclass(slots=True)
-class Spoken:
-    """What a member has said so far; `done` is set when it came to a proper end."""
-
-    text: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    done: Done | None = None
+log = logging.getLogger(__name__)
 
 
-class Voices:
-    """Lets members speak on behalf of one turn."""
-
-    def __init__(self, ledger: Ledger, ratios: Ratios, new_pace: Callable[[], Pace]) -> None:
-        self._ledger = ledger
-        self._ratios = ratios
-        self._new_pace = new_pace
-
-    async def speak(
-        self, seat: Seat, request: ChatRequest, spoken: Spoken, *, index: int = 0
-    ) -> AsyncGenerator[Event, None]:
-        """Stream one member's answer and note it in `spoken`, whose `done` stays None when the member failed before it
-        said anything. Raises MemberStreamBroken when it fails after that."""
-        thoughts = Lines()
-        blank = ""
-        done: Done | None = None
-        now = asyncio.get_running_loop().time
-        pace = self._new_pace()
-        try:
-            async with (
-                seat.admit(request, begun=self._ledger.begun) as request,
-                aclosing(seat.backend.stream(request)) as deltas,
-            ):
-                async for delta in deltas:
-                    pace.feed(delta, now())
-                    if text := delta.text:
-                        if not blank and (rest := thoughts.flush()):
-                            yield ReasoningDelta(seat.name, rest)
-                        if not spoken.text:
-                            # Blank text may turn out to be all there is, and then another member has to speak.
-                            text = blank = blank + text
-                        if spoken.text or not text.isspace():
-                            spoken.text.append(text)
-                            yield ContentDelta(text, index, delta.logprobs)
-                    if delta.thinking and (lines := thoughts.feed(delta.thinking)):
-                        yield ReasoningDelta(seat.name, lines)
-                    if delta.tool_calls:
-                        spoken.calls += delta.tool_calls
-                    done = delta.done
-            # A stop sequence at the very beginning leaves nothing to say, and asking again would not change it.
-            if done is None or not (spoken.text or spoken.calls or request.stop):
-                raise EmptyAnswer
-        except MemberError as error:
-            self._ledger.failed(seat, error)
-            self._ratios.failed(seat.backend, request, error)
-            if spoken.text:
-                raise MemberStreamBroken(seat.name, error) from error
-            return
-        self._ledger.succeeded(seat)
-        self._ledger.count(seat.name, done, hidden=False)
-        self._ratios.counted(seat.name, request, done.prompt_tokens)
-        spoken.done = done
+async def speak(at: Sitting, decision: Decision) -> Finished:
+    """One member writes the answer, `turn.n` times from the same outline, and once more if a tool had to be forced on
+    it. Raises CommitteeUnavailable when nobody can and nothing has been done, MemberStreamBroken after the first word.
+    """
+    if decision.refusal is not None:
+        await _force(at, decision, decision.refusal)
+    await at.tell_held(decision)
+    first = await _voice(at, decision)
+    if first is None:
+        return at.speechless(decision)
+    speaker, spoken = first
+    endings = [spoken.done, *[await _another(at, decision, index) for index in range(1, at.turn.n)]]
+    if at.turn.response_schema is None and await _force(at, decision, spoken.text):
+        await at.emit(ContentDelta("\n\n"))
+        if second := await _voice(at, decision, again=1):
+            speaker, spoken = second
+            endings[0] = spoken.done
+    return at.finished(decision, speaker, *endings)
 
 
-class Gate:
-    """Holds back the planner's words until it is certain that they are the answer: every other member has ended
-    without a call. From then on they pass as they come."""
+def speaker_of(at: Sitting, decision: Decision) -> tuple[str, str]:
+    """Who is to speak, and why: the author of an answer that the planner does not hold, else the planner."""
+    won = decision.agreement in ("agreed", "decided") and at.planner in decision.dissent
+    if won and decision.author != at.planner:
+        return decision.author, f"its answer was chosen over {at.planner}'s"
+    if at.planner in at.ledger.failures:
+        return at.planner, f"{at.planner} had failed: {at.ledger.status(at.planner)}"
+    return at.planner, at.why_alone or "it is the planner"
 
-    def __init__(self, planner: str, members: Sequence[str], *, enabled: bool) -> None:
-        self.opened = False
-        self._planner = planner
-        self._waiting = set(members) - {planner}
-        self._closed_for_good = not enabled
-        self._held: list[ContentDelta] = []
 
-    def let_through(self, event: Event, calling: Collection[str]) -> list[Event]:
-        """What may pass now that this event has come; `calling` are the members that answered with calls."""
-        if isinstance(event, ContentDelta):
-            self._held.append(event)
-            return self._release()
-        if isinstance(event, StageEvent) and event.member in self._waiting and event.event != "started":
-            self._waiting.discard(event.member)
-            self._closed_for_good = self._closed_for_good or event.member in calling
-        return [event, *self._release()]
+async def _another(at: Sitting, decision: Decision, index: int) -> Done:
+    """One more of several answers. The others are there already, so that nobody can write it breaks the stream."""
+    written = await _voice(at, decision, index=index)
+    if written is None:
+        name, error = next(reversed(at.ledger.failures.items()))
+        raise MemberStreamBroken(name, error)
+    return written[1].done
 
-    def _release(self) -> list[Event]:
-        if self._waiting or self._closed_for_good or not any(piece.text.strip() for piece in self._held):
-            return []
-        self.opened = True
-        passed, self._held = self._held, []
-        return list(passed)
+
+async def _voice(at: Sitting, decision: Decision, *, index: int = 0, again: int = 0) -> tuple[str, Spoken] | None:
+    """The speaker and what it wrote; another one takes over only as long as nothing was shown. None: nobody could."""
+    preferred, why = speaker_of(at, decision)
+    notes = (*decision.outline.notes, *dict.fromkeys(at.acting.notes))
+    outline = replace(decision.outline, notes=notes)
+    speakers = deque(in_order(at.seats, preferred, at.ledger))
+    while speakers:
+        seat = speakers[0]
+        await at.emit(StageEvent("speak", seat.name, "started"))
+        request = at.requests.speak(seat.name, outline, at.acting.outcomes, index=index, again=again)
+        if (spoken := await at.voices.speak(seat, request, index=index)) is not None:
+            at.why_spoken = why
+            return seat.name, spoken
+        status = at.ledger.status(seat.name)
+        why = f"{seat.name} could not speak: {status}"
+        await at.emit(StageEvent("speak", seat.name, "failed", status))
+        if not at.ledger.may_retry(seat):
+            speakers.popleft()
+    return None
+
+
+async def _force(at: Sitting, decision: Decision, refusal: Proposal | str) -> bool:
+    """Overrule a member that says it cannot do what a tool does, once a turn; a refusal for policy never.
+
+    refusal: a plan, or what was spoken. True when a tool has run.
+    """
+    if at.acting.outcomes or at.acting.held or at.turn.act is None or not at.tools or decision.concern:
+        return False
+    try:
+        async with asyncio.timeout(at.config.evidence_timeout_s):
+            found = await refusals.tool_to_force(
+                turn_tools=at.tools, proposal_or_text=refusal, user_text=at.requests.user_text, embed=at.house.embed
+            )
+    except Exception:
+        log.exception("a refusal could not be looked at")
+        return False
+    if found is None:
+        return False
+    planned = (PlannedCall(*found),)
+    await at.acting.run(at.acting.sort(planned, plans.numbered(planned, stage_seed(at.turn.seed, "forced", ""))))
+    return bool(at.acting.outcomes)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -20,6 +20,7 @@ from committee import (
     ClientToolCalls,
     CommitteeError,
     ContentDelta,
+    Emit,
     Event,
     Finished,
     MemberUsage,
@@ -37,6 +38,7 @@ from orchestrator.chat.narrator import Narrator
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.structured import problem_with
 from orchestrator.chat.turn import RunningTurn, Turns
+from orchestrator.chat.wire import reasons_of
 
 log = logging.getLogger(__name__)
 
@@ -165,37 +167,38 @@ async def _stream_events(
     answer: Answer,
     pacing: Pacing,
 ) -> None:
+    sequence = 0
+
     async def write_content(text: str) -> None:
         await stream.write(writer.content(text))
 
-    sequence = 0
-    async with aclosing(turn.events()) as events:
-        async for event in events:
-            match event:
-                case ContentDelta():
-                    answer.add(event)
-                    await stream.write(writer.content(event.text, event.index, event.logprobs))
-                case ReasoningDelta():
-                    if line := narrator.line(event):
-                        answer.reasoning.append(line)
-                        await stream.write(writer.reasoning(line))
-                case StageEvent():
-                    sequence += 1
-                    line, step = narrator.line(event), _step(event)
+    async def write(event: Event) -> None:
+        nonlocal sequence
+        match event:
+            case ContentDelta():
+                answer.add(event)
+                await stream.write(writer.content(event.text, event.index, event.logprobs))
+            case ReasoningDelta():
+                if line := narrator.line(event):
                     answer.reasoning.append(line)
-                    answer.steps.append(step)
-                    await stream.write(writer.stage({"seq": sequence, **step}, line), hold=True)
-                case ClientToolCalls():
-                    answer.calls = event.calls
-                    await stream.write(writer.tool_calls(event.calls))
-                case Finished():
-                    answer.finished = event
-                    if section := turn.section(event, written=answer.written):
-                        answer.append(section)
-                        await pacing.write(section, write_content)
-                    if not turn.acted and (problem := await _json_problem(turn.request, answer)):
-                        raise JsonAnswerInvalid.because(problem)
-                    await stream.write(writer.end(event, turn.tool_results()))
+                    await stream.write(writer.reasoning(line))
+            case StageEvent():
+                sequence += 1
+                line, step = narrator.line(event), _step(event)
+                answer.reasoning.append(line)
+                answer.steps.append(step)
+                await stream.write(writer.stage({"seq": sequence, **step}, line), hold=True)
+            case ClientToolCalls():
+                answer.calls = event.calls
+                await stream.write(writer.tool_calls(event.calls))
+
+    finished = answer.finished = await turn.answer(write)
+    if section := turn.section(finished, written=answer.written):
+        answer.append(section)
+        await pacing.write(section, write_content)
+    if not turn.acted and (problem := await _json_problem(turn.request, answer)):
+        raise JsonAnswerInvalid.because(problem)
+    await stream.write(writer.end(finished, turn.tool_results()))
 
 
 def _step(event: StageEvent) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def _step(event: StageEvent) -> dict[str, Any]:
 
 
 async def _answer_whole(turn: RunningTurn, asked: Asked, narrator: Narrator, send: Send) -> None:
-    answer = await _collect(turn, turn.events(), narrator)
+    answer = await _collect(turn, turn.answer, narrator)
     if await _json_problem(turn.request, answer):
         try:
             await _repair(turn, answer, narrator)
@@ -223,31 +226,36 @@ async def send_json(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _collect(turn: RunningTurn, events: AsyncGenerator[Event, None], narrator: Narrator) -> Answer:
+async def _collect(turn: RunningTurn, run: Callable[[Emit], Awaitable[Finished]], narrator: Narrator) -> Answer:
     answer = Answer()
-    async with aclosing(events):
-        async for event in events:
-            match event:
-                case ContentDelta():
-                    answer.add(event)
-                case ReasoningDelta() | StageEvent():
-                    answer.reasoning.append(narrator.line(event))
-                case ClientToolCalls():
-                    answer.calls = event.calls
-                case Finished():
-                    answer.finished = event
-                    answer.append(turn.section(event, written=answer.written))
+
+    async def keep(event: Event) -> None:
+        match event:
+            case ContentDelta():
+                answer.add(event)
+            case ReasoningDelta() | StageEvent():
+                answer.reasoning.append(narrator.line(event))
+            case ClientToolCalls():
+                answer.calls = event.calls
+
+    answer.finished = await run(keep)
+    answer.append(turn.section(answer.finished, written=answer.written))
     return answer
 
 
 async def _json_problem(request: CompletionRequest, answer: Answer) -> str:
     """What is wrong with an answer that must be JSON. One that was cut off at max_tokens says so by itself."""
-    if request.response_schema is None or answer.finished is None or answer.finished.finish_reason != "stop":
-        return ""
-    for choice in answer.choices:
-        if problem := await problem_with(choice.text, request.response_schema):
+    for index in range(len(answer.choices)):
+        if problem := await _choice_problem(request, answer, index):
             return problem
     return ""
+
+
+async def _choice_problem(request: CompletionRequest, answer: Answer, index: int) -> str:
+    finished, schema = answer.finished, request.response_schema
+    if schema is None or finished is None or reasons_of(finished)[index : index + 1] != ("stop",):
+        return ""
+    return await problem_with(answer.choices[index].text, schema)
 
 
 async def _repair(turn: RunningTurn, answer: Answer, narrator: Narrator) -> None:
@@ -255,21 +263,22 @@ async def _repair(turn: RunningTurn, answer: Answer, narrator: Narrator) -> None
 
     Raises JsonAnswerInvalid when that is no better.
     """
-    schema = turn.request.response_schema
     for position, choice in enumerate(answer.choices):
         first = answer.finished
-        if schema is None or first is None or not (problem := await problem_with(choice.text, schema)):
+        if first is None or not (problem := await _choice_problem(turn.request, answer, position)):
             continue
-        second = await _collect(turn, turn.repair(choice.text, problem, first), narrator)
+        second = await _collect(turn, partial(turn.repair, choice.text, problem, first), narrator)
         if second.finished is None or (problem := await _json_problem(turn.request, second)):
             raise JsonAnswerInvalid.because(problem)
         answer.choices[position] = second.choices[0]
         answer.reasoning += second.reasoning
-        answer.finished = replace(first, **_second_voice(first, second.finished))
+        answer.finished = replace(first, **_second_voice(first, second.finished, position))
 
 
-def _second_voice(first: Finished, second: Finished) -> dict[str, Any]:
-    """What changes in the account of a turn when a second attempt is the one that is heard."""
+def _second_voice(first: Finished, second: Finished, position: int) -> dict[str, Any]:
+    """What changes in the account of a turn when a second attempt is the one that is heard as that choice."""
+    reasons = list(reasons_of(first))
+    reasons[position] = second.finish_reason
     members = {**first.usage, **second.usage}
     usage = {
         name: _sum(first.usage.get(name, MemberUsage()), second.usage.get(name, MemberUsage())) for name in members
@@ -278,7 +287,8 @@ def _second_voice(first: Finished, second: Finished) -> dict[str, Any]:
         "usage": usage,
         "speaker": second.speaker,
         "model": second.model,
-        "finish_reason": second.finish_reason,
+        "finish_reason": reasons[0],
+        "further_reasons": tuple(reasons[1:]),
         "account": replace(first.account, spoke_because="the first attempt was not the JSON that was asked for"),
     }
 

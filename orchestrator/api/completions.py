@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from committee import ContentDelta, Finished, MemberError, Message
+from committee import ContentDelta, Finished, MemberError, Message, events_of
 from committee.errors import ContextTooLong, MemberBusy, RequestRejected
 from committee.infill import Gap, Infill
 from orchestrator.api.answering import body_of, break_off, caller_of, send_json
@@ -163,7 +163,7 @@ class Completions:
                 if asked.echo:
                     for index in range(first, first + answers):
                         yield _Piece(index, prompt)
-                async with aclosing(turn.events()) as events:
+                async with aclosing(events_of(turn.answer)) as events:
                     async for event in events:
                         if isinstance(event, ContentDelta):
                             yield _Piece(first + event.index, event.text)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from committee import (
     Committee,
     CommitteeError,
     ContentDelta,
+    Emit,
     Event,
     Finished,
     Message,
@@ -177,34 +177,41 @@ class RunningTurn:
         """The calls that ran here for this answer."""
         return [] if self._effects is None else self._effects.acted
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """What the committee does and says, ending with `Finished`; `section` is to be appended then.
+    async def answer(self, emit: Emit) -> Finished:
+        """What the committee does and says goes to `emit`; its end, to which `section` is to be appended, is returned.
 
         Once a tool has run, a failure no longer fails the request, because the client would send it again: the answer
-        ends where it is and says so.
+        ends where it is and says so. What `emit` raises ends the turn all the same.
         """
         turn = self._turn(await self._messages(), await self._confirmed())
+        heard = True
+
+        async def pass_on(event: Event) -> None:
+            nonlocal heard
+            if isinstance(event, ContentDelta):
+                pass  # nearly all of them
+            elif isinstance(event, ClientToolCalls):
+                event = await self._keep_hidden(event)
+            elif isinstance(event, StageEvent) and event.calls:
+                await self._hold(event.calls)
+            try:
+                await emit(event)
+            except Exception:
+                heard = False
+                raise
+
         try:
-            async with aclosing(self.turns.committee.deliberate(turn)) as events:
-                async for event in events:
-                    if isinstance(event, ContentDelta):
-                        pass  # nearly all of them
-                    elif isinstance(event, ClientToolCalls):
-                        event = await self._keep_hidden(event)
-                    elif isinstance(event, StageEvent) and event.calls:
-                        await self._hold(event.calls)
-                    elif isinstance(event, Finished):
-                        if self.run.effects:
-                            self.effects.recall()
-                        event = await self._account(event)
-                    yield event
+            finished = await self.turns.committee.answer(turn, pass_on)
+            if self.run.effects:
+                self.effects.recall()
+            return await self._account(finished)
         except Exception as error:
-            if not self._calls:
+            if not self._calls or not heard:
                 raise
             log.warning("a turn broke after it had acted", exc_info=not isinstance(error, CommitteeError))
             await self.settle()
             self.broken = str(error) if isinstance(error, CommitteeError | OrchestratorError) else "internal error"
-            yield await self._account(_cut_short(self.turns.committee, self.broken))
+            return await self._account(_cut_short(self.turns.committee, self.broken))
 
     def tool_results(self) -> list[dict[str, Any]]:
         return [acted.view() for acted in self.acted]
@@ -351,23 +358,22 @@ class RunningTurn:
         await self._hold(finished.account.held)
         return replace(finished, account=replace(finished.account, held=self.held))
 
-    def repair(self, answer: str, problem: str, finished: Finished) -> AsyncGenerator[Event, None]:
+    async def repair(self, answer: str, problem: str, finished: Finished, emit: Emit) -> Finished:
         """A second attempt at an answer that is not the JSON that was asked for: by another member, if there is one."""
         request, committee = self.request, self.turns.committee
         real = [member.name for member in committee.members if not member.stand_in]
         speaker = finished.speaker or committee.planner
         others = [name for name in real if name != speaker and finished.members.get(name) in {"ok", "silent"}]
         demand = f"This answer is not what was asked for: {problem}. Answer again, with nothing but JSON by the schema."
-        return committee.deliberate(
-            Turn(
-                messages=(*request.messages, Message("assistant", answer), Message("user", demand)),
-                seed=derive_seed("repair", self.seed),
-                temperature=request.temperature,
-                max_tokens=request.max_tokens,
-                mode=f"solo:{(others or [speaker])[0]}",
-                response_schema=request.response_schema,
-            )
+        turn = Turn(
+            messages=(*request.messages, Message("assistant", answer), Message("user", demand)),
+            seed=derive_seed("repair", self.seed),
+            temperature=request.temperature,
+            max_tokens=request.max_tokens,
+            mode=f"solo:{(others or [speaker])[0]}",
+            response_schema=request.response_schema,
         )
+        return await committee.answer(turn, emit)
 
     def section(self, finished: Finished, *, written: bool) -> str:
         """What the server appends; nothing to an answer that must be JSON or that hands calls to the client."""

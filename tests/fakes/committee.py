@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from committee import Account, Committee, ContentDelta, Event, Finished, MemberUsage, TokenLogprob, Turn
+from committee import Account, Committee, ContentDelta, Emit, Event, Finished, MemberUsage, TokenLogprob, Turn
 
 Script = Callable[[Turn], Iterable[Event]]
 
@@ -22,11 +22,14 @@ class ScriptedCommittee(Committee):
         self._script = script
         self.turns: list[Turn] = []
 
-    async def deliberate(self, turn: Turn) -> AsyncGenerator[Event, None]:  # type: ignore[override]
+    async def answer(self, turn: Turn, emit: Emit) -> Finished:
         self.turns.append(turn)
         for event in self._script(turn):
             await asyncio.sleep(0)
-            yield event
+            if isinstance(event, Finished):
+                return event
+            await emit(event)
+        raise AssertionError("a script ends with Finished, or raises")
 
 
 def finished(reason: Any = "stop", speaker: str | None = "qwen3", **account: Any) -> Finished:
