@@ -7,7 +7,9 @@ import secrets
 from datetime import timedelta
 
 from orchestrator.db.pool import Database
+from orchestrator.db.statements import named_statements
 
+_SQL = named_statements("orchestrator.api", "sessions.sql")
 SESSION_LIFETIME = timedelta(days=30)
 
 
@@ -20,24 +22,17 @@ class SessionStore:
     async def open(self, key_id: str) -> str:
         """A new token for that key."""
         token = secrets.token_urlsafe(32)
-        await self._db.execute(
-            "insert into sessions (token_sha256, key_id, expires_at) values ($1, $2, now() + $3)",
-            _digest(token),
-            key_id,
-            SESSION_LIFETIME,
-        )
-        await self._db.execute("delete from sessions where expires_at < now()")
+        await self._db.execute(_SQL["open"], _digest(token), key_id, SESSION_LIFETIME)
+        await self._db.execute(_SQL["forget_expired"])
         return token
 
     async def key_of(self, token: str) -> str | None:
         """The key that a living token stands for."""
-        key_id = await self._db.fetchval(
-            "select key_id from sessions where token_sha256 = $1 and expires_at > now()", _digest(token)
-        )
+        key_id = await self._db.fetchval(_SQL["key_of"], _digest(token))
         return key_id if isinstance(key_id, str) else None
 
     async def close(self, token: str) -> None:
-        await self._db.execute("delete from sessions where token_sha256 = $1", _digest(token))
+        await self._db.execute(_SQL["close"], _digest(token))
 
 
 def _digest(token: str) -> bytes:
