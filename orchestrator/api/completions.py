@@ -24,6 +24,7 @@ from committee.errors import ContextTooLong, MemberBusy, RequestRejected
 from committee.infill import Gap, Infill
 from orchestrator.api.answering import body_of, break_off, caller_of, send_json
 from orchestrator.api.event_stream import EventStream, unless_gone
+from orchestrator.api.places import Places
 from orchestrator.chat.caller import Caller
 from orchestrator.chat.decoding import decode
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
@@ -90,7 +91,7 @@ class Completions:
     def __init__(self, turns: Turns, infill: Infill | None) -> None:
         self._turns = turns
         self._infill = infill
-        self._filling = 0
+        self._places = Places(_MOST_INFILLS, "Too many gaps are being filled.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = decode(await body_of(receive), _Body)
@@ -129,8 +130,6 @@ class Completions:
     async def _filled(self, asked: _Body, infill: Infill) -> AsyncGenerator[_Piece, None]:
         if len(asked.prompts) != 1 or (asked.n or 1) != 1:
             raise BadRequest("prompt: one at a time, with n 1, where a gap is filled.", param="prompt")
-        if self._filling >= _MOST_INFILLS:
-            raise QueueFull(f"{self._filling} gaps are being filled; try again.", retry_after=1.0)
         gap = Gap(
             prompt=asked.prompts[0],
             suffix=asked.suffix or "",
@@ -140,19 +139,17 @@ class Completions:
             stop=asked.stops,
             seed=asked.seed,
         )
-        self._filling += 1
         try:
-            async with aclosing(infill.fill(gap)) as deltas:
-                async for delta in deltas:
-                    if delta.done is None:
-                        yield _Piece(0, delta.text)
-                    else:
-                        read, written = delta.done.prompt_tokens, delta.done.completion_tokens
-                        yield _Piece(0, "", delta.done.finish_reason, _usage(read, written))
+            with self._places.one():
+                async with aclosing(infill.fill(gap)) as deltas:
+                    async for delta in deltas:
+                        if delta.done is None:
+                            yield _Piece(0, delta.text)
+                        else:
+                            read, written = delta.done.prompt_tokens, delta.done.completion_tokens
+                            yield _Piece(0, "", delta.done.finish_reason, _usage(read, written))
         except MemberError as error:
             raise _translated(error) from error
-        finally:
-            self._filling -= 1
 
     async def _spoken(self, asked: _Body, caller: Caller) -> AsyncGenerator[_Piece, None]:
         """Every prompt answered by one member alone, one after another."""

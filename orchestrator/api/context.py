@@ -20,7 +20,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import JSONResponse
 
 from committee.context import icw, output
-from orchestrator.errors import NotFound, QueueFull
+from orchestrator.api.places import Places
+from orchestrator.errors import NotFound
 
 T = TypeVar("T")
 
@@ -169,20 +170,15 @@ class _Desk:
     """CPU work beside the event loop: small pieces at once, large ones in a thread, a few at a time."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(_THREADS)
-        self._waiting = 0
+        self._threads = asyncio.Semaphore(_THREADS)
+        self._places = Places(_THREADS + _WAITING, "Too many large texts are waiting to be packed.")
 
     async def do(self, size: int, work: Callable[[], T]) -> T:
         if size <= _INLINE_CHARS:
             return work()
-        if self._waiting >= _WAITING:
-            raise QueueFull("Too many large texts are waiting to be packed.", retry_after=2.0)
-        self._waiting += 1
-        try:
-            async with self._places:
+        with self._places.one():
+            async with self._threads:
                 return await asyncio.to_thread(work)
-        finally:
-            self._waiting -= 1
 
 
 def context_router(*, enabled: bool) -> APIRouter:

@@ -14,10 +14,11 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from orchestrator.api.places import Places
 from orchestrator.api.unary import Reply
 from orchestrator.chat.caller import Caller
 from orchestrator.chat.decoding import decode
-from orchestrator.errors import BadRequest, NotFound, OrchestratorError, QueueFull
+from orchestrator.errors import BadRequest, NotFound, OrchestratorError
 from orchestrator.films.sound import FORMATS
 from orchestrator.films.speech import languages, variants
 from orchestrator.jobs.farm import Farm, TaskFailed
@@ -71,7 +72,7 @@ class SpeechRoute:
 
     def __init__(self) -> None:
         self._farm = Farm("orchestrator.films.process", 2)
-        self._inside = 0
+        self._places = Places(self._farm.processes + _WAITING, "Too many texts wait to be spoken.")
 
     async def aclose(self) -> None:
         """Stop the child processes."""
@@ -87,13 +88,8 @@ class SpeechRoute:
             "speed": asked.speed or 1.0,
             "format": format_name,
         }
-        if self._inside >= self._farm.processes + _WAITING:
-            raise QueueFull("Too many texts wait to be spoken.", code="too_many_requests", retry_after=2.0)
-        self._inside += 1
-        try:
+        with self._places.one():
             return Reply(await self._spoken(task), FORMATS[format_name].media_type, {"x-speech-model": MODEL})
-        finally:
-            self._inside -= 1
 
     async def _spoken(self, task: dict[str, object]) -> bytes:
         with tempfile.TemporaryDirectory(prefix="speech-") as folder:

@@ -107,7 +107,7 @@ class Attachments:
     async def _held(self, part: Attached, caller: Caller) -> _Held | None:
         """The attachment as it is kept here; None for one that lies elsewhere."""
         if part.data:
-            data = await asyncio.to_thread(decode, part)
+            data = await asyncio.to_thread(data_of, part)
             media_type = sniff(data)
             name = part.name or f"{kind_of(media_type)}.{_ending(media_type)}"
             artifact = await self._store.put_bytes(data, name=name, media_type=media_type, owner=caller.owner)
@@ -159,7 +159,7 @@ class Attachments:
         return _Held(attachment)
 
 
-def decode(part: Attached) -> bytes:
+def data_of(part: Attached) -> bytes:
     """The bytes of an attachment that came as base64 or as a `data:` URL. Raises BadRequest."""
     encoded, plain = part.data, False
     if encoded[:5].lower() == "data:":

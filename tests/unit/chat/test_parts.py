@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.chat.attachments import decode, readable_text
+from orchestrator.chat.attachments import data_of, readable_text
 from orchestrator.chat.media_types import UNKNOWN, kind_of, sniff
 from orchestrator.chat.parts import Attached, read_parts, text_of
 from orchestrator.errors import BadRequest
@@ -116,13 +116,13 @@ def test_a_part_is_understood_or_refused_with_its_place(fields: dict[str, Any], 
 def test_base64_is_read_however_it_is_written(data: bytes, prefix: str) -> None:
     for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
         for form in (encoded, encoded.rstrip("="), "\n".join(encoded), encoded + "\r\n"):
-            assert decode(Attached("file", "x", data=prefix + form)) == data
+            assert data_of(Attached("file", "x", data=prefix + form)) == data
 
 
 @given(st.text(max_size=40))
 def test_no_data_raises_anything_else(data: str) -> None:
     for text in (data, f"data:{data}", f"data:text/plain,{data}"):
-        data_read, refused = attempt(lambda text=text: decode(Attached("file", "x", data=text)))  # type: ignore[misc]
+        data_read, refused = attempt(lambda text=text: data_of(Attached("file", "x", data=text)))  # type: ignore[misc]
         assert data_read or refused == "x"
 
 
