@@ -23,7 +23,8 @@ async def answer(at: Sitting) -> Finished:
 
 
 async def go_on(at: Sitting, speakers: Iterable[Seat], messages: tuple[Message, ...], decision: Decision) -> Finished:
-    """Answer `messages` by the first of `speakers` that can; another one takes over only until tools have run."""
+    """Answer `messages` by the first of `speakers` that can; another one takes over only until tools have run. From
+    then on the conversation is another one, and whoever is left tells what came of the calls."""
     waiting = deque(speakers)
     ran = len(at.acting.outcomes)
     while waiting and len(at.acting.outcomes) == ran:
@@ -33,7 +34,9 @@ async def go_on(at: Sitting, speakers: Iterable[Seat], messages: tuple[Message, 
         await at.emit(StageEvent("speak", seat.name, "failed", at.ledger.status(seat.name)))
         if not at.ledger.may_retry(seat):
             waiting.popleft()
-    return at.speechless(decision)
+    if not at.acting.outcomes or len(at.seats) == 1:
+        return at.speechless(decision)
+    return await speaking.speak(at, decision)
 
 
 async def _speak_and_act(at: Sitting, seat: Seat, messages: tuple[Message, ...], decision: Decision) -> Finished | None:

@@ -348,7 +348,7 @@ async def check_nothing_is_left(server: Server, cast: Cast, before: set[str]) ->
     in_use = [backend._server.connections.in_use for backend in committee.members]  # type: ignore[attr-defined]
     assert in_use == [0, 0]
     assert server.api.turns._active == 0
-    assert [(seat._busy, len(seat._waiting)) for seat in committee._seats] == [(0, 0), (0, 0)]
+    assert [(seat._busy, len(seat._waiting)) for seat in committee._house.seats] == [(0, 0), (0, 0)]
 
 
 async def test_a_streamed_chat_ends_properly(start_server: StartServer) -> None:

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from committee import CommitteeConfig, MemberConfig
-from committee.deliberation import Deliberation
+from committee.sitting import Sitting
 from orchestrator.api import answering
 from orchestrator.api.event_stream import EventStream
 from tests.api.conftest import Server, StartServer
@@ -62,7 +62,7 @@ async def ask(server: Server, text: str) -> Got:
 
 def check_free(server: Server) -> None:
     """Every place, and every place in a queue, is free again."""
-    for seat in server.api.turns.committee._seats:
+    for seat in server.api.turns.committee._house.seats:
         assert (seat._busy, len(seat._waiting), len(seat._begun)) == (0, 0, 0)
         assert seat.backend._server.connections.in_use == 0  # type: ignore[attr-defined]
     assert server.api.turns._active == 0
@@ -104,7 +104,7 @@ async def test_three_hundred_at_once(start_server: StartServer, ollamas: Pair, d
             assert one.committee["agreement"] in ("single", "decided" if differ else "compatible")
     check_free(server)
     gc.collect()
-    assert not [one for one in gc.get_objects() if isinstance(one, Deliberation)]
+    assert not [one for one in gc.get_objects() if isinstance(one, Sitting)]
 
 
 async def test_who_comes_back_is_served_in_the_end(start_server: StartServer, ollamas: Pair) -> None:
@@ -135,7 +135,7 @@ async def test_a_queue_is_no_outage(start_server: StartServer, ollamas: Pair) ->
         got = await asyncio.gather(*(ask(server, f"Question {number}?") for number in range(12)))
     assert {one.status for one in got} == {200, 429}
     assert {one.code for one in got if one.status == 429} == {"committee_busy"}
-    assert not any(seat._is_open() for seat in server.api.turns.committee._seats)
+    assert not any(seat._is_open() for seat in server.api.turns.committee._house.seats)
     check_free(server)
 
 
