@@ -240,7 +240,7 @@ def _check(asked: _Body) -> None:
         raise BadRequest("prompt: must not be empty.", param="prompt")
     if asked.best_of not in (None, 1, asked.n or 1):
         raise BadRequest("best_of: answers are not ranked here.", param="best_of", code="unsupported_value")
-    if asked.logprobs not in (None, False):
+    if asked.logprobs is not None and asked.logprobs is not False:  # 0 asks for the chosen tokens' own
         raise BadRequest("logprobs: only chat completions have them.", param="logprobs", code="unsupported_value")
     if asked.max_tokens == 0:
         raise BadRequest("max_tokens: must be 1 or more.", param="max_tokens")

@@ -32,7 +32,7 @@ def decode(raw: bytes | Raw, kind: type[T], where: str = "") -> T:
         param = f"{where}.{path}".strip(".").replace(".[", "[") or None
         message = _AT.sub("", text).replace("`", "'")
         if missing := re.search(r"missing required field '(\w+)'", message):
-            param = f"{param}.{missing[1]}" if param else missing[1]
+            param, message = f"{param}.{missing[1]}" if param else missing[1], "is required"
         raise BadRequest(f"{param}: {message}." if param else f"{message}.", param=param) from None
     except msgspec.DecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None

@@ -51,6 +51,8 @@ _EFFORTS: dict[str, Think] = {
 }
 _MODE = re.compile(r"solo|auto|deep|solo:[^\x00-\x20]{1,200}")
 _BREATHE_AFTER_BYTES = 1024 * 1024
+# More than any member writes, and a number that every model server can hold.
+_MOST_TOKENS = 2**31 - 1
 
 
 # Before the name of a tool of this server, in the type of an entry of `tools`.
@@ -416,7 +418,7 @@ def _max_tokens(body: _Body) -> int | None:
         return None
     if limit < 1:
         raise BadRequest(f"{param}: must be 1 or more.", param=param)
-    return limit
+    return min(limit, _MOST_TOKENS)
 
 
 def _stops(stop: str | list[str] | None) -> tuple[str, ...]:

@@ -99,6 +99,12 @@ async def test_every_answer_says_how_it_ended(model_server: Server, ollamas: Pai
     assert [choice["finish_reason"] for choice in answer["choices"]] == ["stop", "length", "stop"]
 
 
+async def test_a_limit_beyond_all_bounds_is_one_that_servers_can_hold(model_server: Server, ollamas: Pair) -> None:
+    status, _ = await model_server.post(CHAT, {"messages": user("Hi"), "max_tokens": 2**70})
+    assert status == 200
+    assert [one["options"]["num_predict"] for ollama in ollamas for one in ollama.speeches] == [2**31 - 1]
+
+
 # -- log probabilities -------------------------------------------------------------------------------------------------
 
 

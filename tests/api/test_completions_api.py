@@ -209,6 +209,7 @@ async def test_several_prompts_and_an_echo(model_server: Server, ollamas: tuple[
         ({"prompt": ["x"] * 5}, 400, "prompt", "invalid_request"),
         ({"prompt": [1, 2]}, 400, "prompt[0]", "invalid_request"),
         ({"prompt": "x", "logprobs": 3}, 400, "logprobs", "unsupported_value"),
+        ({"prompt": "x", "logprobs": 0}, 400, "logprobs", "unsupported_value"),
         ({"prompt": "x", "best_of": 3}, 400, "best_of", "unsupported_value"),
         ({"prompt": "x", "n": 9}, 400, "n", "invalid_request"),
         ({"prompt": "x", "max_tokens": 0}, 400, "max_tokens", "invalid_request"),
