@@ -202,7 +202,8 @@ _REASON = re.compile(
     r"\b(?:calculate|compute|solve|prove|"
     r"probability|percent\w*|average|sum|product|remainder|divisible|equation|integer|prime|puzzle|riddle|logic\w*|deduce|therefore|"
     r"which (?:day|option|number|of the following)|largest|smallest|sequence|true or false|"
-    r"wie ?viele?|berechne\w*|combien|calcule\w*|cuánt\w*|calcula\w*)\b|\d\s*[-+*/×÷^%=]\s*\d|^\s*\(?[a-d][).]\s",
+    r"wie ?viele?|berechne\w*|combien|calcule\w*|cuánt\w*|calcula\w*)\b|\d\s*[-+*/×÷^%=]\s*\d|"
+    r"^[^\S\n]{0,20}\(?[a-d][).]\s",
     _I | re.MULTILINE,
 )
 

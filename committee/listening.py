@@ -7,21 +7,31 @@ from collections import deque
 from committee.errors import MemberTimeout
 from committee.schema import Delta
 
+_MOST_PIECES = 1000
+
 
 class Lines:
     """Collects pieces of text into whole lines."""
 
     def __init__(self) -> None:
-        self._rest = ""
+        self._rest: list[str] = []
 
     def feed(self, text: str) -> str:
         """All lines that are complete now, or nothing."""
-        whole, newline, self._rest = (self._rest + text).rpartition("\n")
-        return whole + newline
+        whole, newline, rest = text.rpartition("\n")
+        if newline:
+            whole = "".join([*self._rest, whole, newline])
+            self._rest.clear()
+        self._rest.append(rest)
+        # Pieces are kept apart so that a line without an end costs no more than its length; it is cut at last.
+        return whole if len(self._rest) < _MOST_PIECES else whole + self.flush()
 
     def flush(self) -> str:
         """What is left, as a line."""
-        rest, self._rest = self._rest, ""
+        if not self._rest:
+            return ""
+        rest = "".join(self._rest)
+        self._rest.clear()
         return rest + "\n" if rest.strip() else ""
 
 

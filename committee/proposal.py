@@ -23,8 +23,8 @@ Action: TypeAlias = Literal["answer", "call", "clarify", "decline"]
 DeclineKind: TypeAlias = Literal["policy", "capability", ""]
 
 MAX_CHARS = 65_536
-# Repair walks the text in Python and may go back over it, so it gets far less than the strict decoder.
-MAX_REPAIR_CHARS = 16_384
+# Repair walks the text in Python and goes back over it, in square time at worst, so it gets far less than the decoder.
+MAX_REPAIR_CHARS = 8_192
 MAX_DEPTH = 16
 MAX_CALLS = 5
 MAX_POINTS = 7
@@ -308,6 +308,10 @@ class WorkReader:
             self._raw = self._raw[start.end() :]
         ended = self._take()
         *lines, self._line = self._BREAK.split(self._line)
+        if len(self._line) > _LINE_CHARS and not "\ud800" <= self._line[-1] <= "\udbff":
+            # Text without a break must not be searched again with every piece that comes.
+            lines.append(self._line)
+            self._line = ""
         if ended:
             self._closed = True
             lines.append(self._line)

@@ -7,8 +7,18 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from committee import ContentDelta, Event, Message, StageEvent, ToolCall, ToolOutcome, Turn
-from tests.contract.committee.conftest import FILM, Table
+from committee import (
+    ContentDelta,
+    Event,
+    Message,
+    ReasoningDelta,
+    StageEvent,
+    ToolCall,
+    ToolOutcome,
+    ToolSpec,
+    Turn,
+)
+from tests.contract.committee.conftest import FILM, READ_FILE, Table
 from tests.fakes.ollama import FakeOllama, Fault
 
 
@@ -127,3 +137,48 @@ async def test_an_early_event_can_be_the_last_one_heard(table: Table) -> None:
     await events.aclose()
     await one_loop_turn()
     assert connections(table) == 0
+
+
+class Gone(Exception):
+    """The client has gone."""
+
+
+@pytest.mark.parametrize("tools", [(), (READ_FILE,)])
+@pytest.mark.parametrize("at", [StageEvent, ReasoningDelta, ContentDelta])
+async def test_who_cannot_take_an_event_ends_the_turn(table: Table, at: type, tools: tuple[ToolSpec, ...]) -> None:
+    table.qwen.token_ms = table.gptoss.token_ms = 5
+    table.qwen.thinking = "A thought.\nAnother one."
+    before = asyncio.all_tasks()
+
+    async def emit(event: Event) -> None:
+        if isinstance(event, at):
+            raise Gone
+
+    with pytest.raises(Gone):
+        await table.committee.answer(Turn([Message("user", "Hi")], tools=tools, effort="low"), emit)
+    assert connections(table) == 0
+    assert not {task for task in asyncio.all_tasks() - before if "hear" in repr(task) or "_one" in repr(task)}
+    for fake in (table.qwen, table.gptoss):
+        await fake.until(lambda fake=fake: fake.open == 0)  # type: ignore[misc]
+
+
+async def test_events_come_one_at_a_time(table: Table) -> None:
+    """However slowly they are taken: members that think side by side wait for each other's events to be passed on."""
+    table.qwen.thinking = table.gptoss.thinking = "One.\nTwo.\nThree."
+    taking = 0
+
+    async def emit(event: Event) -> None:
+        nonlocal taking
+        taking += 1
+        assert taking == 1
+        await one_loop_turn()
+        taking -= 1
+
+    finished = await table.committee.answer(Turn([Message("user", "Hi")], mode="deep"), emit)
+    assert finished.speaker == "qwen3"
+    assert taking == 0
+
+
+async def test_what_a_turn_raises_reaches_who_iterates(table: Table) -> None:
+    with pytest.raises(ValueError, match="unknown mode"):
+        await anext(table.committee.deliberate(Turn([Message("user", "Hi")], mode="duel")))

@@ -219,3 +219,16 @@ def test_work_is_not_searched_for_elsewhere() -> None:
     reader = WorkReader()
     assert reader.feed("I think that " * 30) == []
     assert reader.feed('{"work": "late."}') == []
+
+
+def test_work_without_a_break_is_shown_in_pieces() -> None:
+    reader = WorkReader()
+    shown = [line for piece in ['{"work":"', *["abcd"] * 5000, '"'] for line in reader.feed(piece)]
+    assert "".join(shown) == "abcd" * 5000
+    assert max(map(len, shown)) <= 400
+
+
+def test_a_character_of_two_halves_is_not_cut() -> None:
+    reader = WorkReader()
+    shown = [line for piece in ['{"work":"', *["\\ud83d", "\\ude00"] * 400, '"'] for line in reader.feed(piece)]
+    assert "".join(shown) == "\U0001f600" * 400
