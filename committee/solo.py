@@ -41,7 +41,8 @@ async def go_on(at: Sitting, speakers: Iterable[Seat], messages: tuple[Message, 
 
 async def _speak_and_act(at: Sitting, seat: Seat, messages: tuple[Message, ...], decision: Decision) -> Finished | None:
     """Speak, run the member's own server calls, speak again; None when it failed before it said anything."""
-    at.why_spoken = at.why_alone or speaking.speaker_of(at, decision)[1]
+    why = speaking.speaker_of(at, decision)[1]
+    at.why_spoken = why if seat.name != at.planner else at.why_alone or why
     number = 0
     while True:
         await at.tell_held(decision)

@@ -37,7 +37,8 @@ async def _carry_out(at: Sitting, decision: Decision) -> Finished:
         await at.acting.run(batch)
         if batch.back:
             await at.emit(ClientToolCalls(batch.back))
-            return at.finished(decision, at.planner, calling=True)
+            at.why_spoken = speaking.speaker_of(at, decision)[1]
+            return at.finished(decision, decision.author or at.planner, calling=True)
         if number + 1 == most or at.budget.spent or not batch.has_results:
             break
         decision = await planning.replan(at, decision)

@@ -503,3 +503,29 @@ async def test_nobody_there_says_why(table: Table) -> None:
     assert set(caught.value.causes) == {"qwen3", "gptoss"}
     assert "cannot be reached" in caught.value.causes["qwen3"]
     assert caught.value.retry_after
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tools": [READ_FILE], "tool_choice": "required"},
+        {"tools": [READ_FILE]},
+        {"max_tokens": 8},
+        {},
+    ],
+    ids=["required", "native", "side", "words"],
+)
+async def test_the_account_names_who_spoke_and_why(table: Table, asked: dict[str, Any]) -> None:
+    if "tools" in asked:
+        call = {"tool": "read_file", "args": {"path": "a"}, "purpose": ""}
+        table.qwen.plan = table.gptoss.plan = {"action": "call", "calls": [call]}
+    there = (await table.ask(**asked)).finished
+    assert (there.speaker, there.model) == ("qwen3", "qwen3:32b")
+    assert there.account.spoke_because in {"it is the planner", "side request"}
+    assert not there.degraded
+    table.qwen.fault = Fault.HTTP_404
+    alone = (await table.ask(**asked)).finished
+    assert (alone.speaker, alone.model) == ("gptoss", "gpt-oss:20b")
+    assert "qwen3" in alone.account.spoke_because
+    assert alone.degraded
+    assert alone.members == {"qwen3": "model_missing", "gptoss": "ok"}
