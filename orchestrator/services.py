@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from committee import CalibrationInvalid, ChatBackend, Committee, CommitteeConfig, MemberConfig
@@ -103,55 +104,53 @@ async def open_members(settings: CommitteeSettings) -> Sequence[ChatBackend]:
 
     Raises ConfigurationError when COMMITTEE_MEMBERS cannot be read.
     """
-    return await open_configured(
-        (
-            MemberConfig(
-                name="qwen3",
-                model=settings.qwen_model_id,
-                base_url=settings.qwen_base_url,
-                api=settings.qwen_api,
-                api_key=settings.qwen_api_key.get_secret_value(),
-                also_try=(settings.gptoss_base_url,),
-                num_ctx=settings.qwen_num_ctx or settings.given_num_ctx,
-                keep_alive=settings.ollama_keep_alive,
-                model_variable="QWEN_MODEL_ID",
-                url_variable="QWEN_BASE_URL",
-                window_variable=WINDOW_VARIABLES["qwen3"],
-                cold_load_s=settings.cold_load_timeout_s,
-                parallel=settings.ollama_num_parallel,
-            ),
-            MemberConfig(
-                name="gptoss",
-                model=settings.gptoss_model_id,
-                base_url=settings.gptoss_base_url,
-                api=settings.gptoss_api,
-                api_key=settings.gptoss_api_key.get_secret_value(),
-                also_try=(settings.qwen_base_url,),
-                num_ctx=settings.gptoss_num_ctx or settings.given_num_ctx,
-                keep_alive=settings.ollama_keep_alive,
-                model_variable="GPTOSS_MODEL_ID",
-                url_variable="GPTOSS_BASE_URL",
-                window_variable=WINDOW_VARIABLES["gptoss"],
-                cold_load_s=settings.cold_load_timeout_s,
-                parallel=settings.ollama_num_parallel,
-            ),
-            *(
-                MemberConfig(
-                    name=extra.name,
-                    model=extra.model,
-                    base_url=extra.base_url,
-                    num_ctx=settings.given_num_ctx,
-                    keep_alive=settings.ollama_keep_alive,
-                    model_variable="COMMITTEE_MEMBERS",
-                    url_variable="COMMITTEE_MEMBERS",
-                    window_variable="DEFAULT_NUM_CTX",
-                    cold_load_s=settings.cold_load_timeout_s,
-                    parallel=settings.ollama_num_parallel,
-                )
-                for extra in parse_members(settings.committee_members)
-            ),
-        )
+    return await open_configured(_member_configs(settings))
+
+
+def _member_configs(settings: CommitteeSettings) -> list[MemberConfig]:
+    member = partial(
+        MemberConfig,
+        keep_alive=settings.ollama_keep_alive,
+        cold_load_s=settings.cold_load_timeout_s,
+        parallel=settings.ollama_num_parallel,
     )
+    qwen = member(
+        name="qwen3",
+        model=settings.qwen_model_id,
+        base_url=settings.qwen_base_url,
+        api=settings.qwen_api,
+        api_key=settings.qwen_api_key.get_secret_value(),
+        also_try=(settings.gptoss_base_url,),
+        num_ctx=settings.qwen_num_ctx or settings.given_num_ctx,
+        model_variable="QWEN_MODEL_ID",
+        url_variable="QWEN_BASE_URL",
+        window_variable=WINDOW_VARIABLES["qwen3"],
+    )
+    gptoss = member(
+        name="gptoss",
+        model=settings.gptoss_model_id,
+        base_url=settings.gptoss_base_url,
+        api=settings.gptoss_api,
+        api_key=settings.gptoss_api_key.get_secret_value(),
+        also_try=(settings.qwen_base_url,),
+        num_ctx=settings.gptoss_num_ctx or settings.given_num_ctx,
+        model_variable="GPTOSS_MODEL_ID",
+        url_variable="GPTOSS_BASE_URL",
+        window_variable=WINDOW_VARIABLES["gptoss"],
+    )
+    more = [
+        member(
+            name=extra.name,
+            model=extra.model,
+            base_url=extra.base_url,
+            num_ctx=settings.given_num_ctx,
+            model_variable="COMMITTEE_MEMBERS",
+            url_variable="COMMITTEE_MEMBERS",
+            window_variable="DEFAULT_NUM_CTX",
+        )
+        for extra in parse_members(settings.committee_members)
+    ]
+    return [qwen, gptoss, *more]
 
 
 def calibration_path(settings: Settings) -> Path:

@@ -9,7 +9,7 @@ from orchestrator.errors import NotFound
 
 def responses_router() -> APIRouter:
     """What asks for a stored response is told that there is none; `POST /responses` itself is a dialect of the chat."""
-    router = APIRouter(prefix="/responses", tags=["responses"])
+    router = APIRouter(prefix="/responses", include_in_schema=False)
 
     @router.get("/{response_id}")
     @router.get("/{response_id}/input_items")

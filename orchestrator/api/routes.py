@@ -107,28 +107,18 @@ def create_api(
     attachments = Attachments(artifacts)
     pacing = Pacing(settings.committee.stream_chunk_size_chars, settings.committee.stream_chunk_interval_ms / 1000)
 
-    # No documentation pages: they load scripts from foreign hosts. /openapi.json stays.
-    routes = FastAPI(title="committee-server", version=version("committee-server"), docs_url=None, redoc_url=None)
-    routes.router.redirect_slashes = False
-    errors.install(routes)
-    for prefix in ("", "/v1"):
-        routes.include_router(models_router(system), prefix=prefix)
-        routes.include_router(responses_router(), prefix=prefix, include_in_schema=False)
-        routes.include_router(system_router(system), prefix=prefix, include_in_schema=not prefix)
-        routes.include_router(
-            context_router(enabled=settings.committee.icw_enabled), prefix=prefix, include_in_schema=not prefix
-        )
-    for prefix in ("", "/v1", "/api"):
-        routes.include_router(
-            uploads_router(artifacts, max_bytes=server.max_upload_bytes), prefix=prefix, include_in_schema=not prefix
-        )
-    for prefix in ("", "/api"):
-        for router in (jobs_router(jobs, events, kinds, principal_of), *more_routers):
-            routes.include_router(router, prefix=prefix, include_in_schema=not prefix)
-    routes.include_router(conversations_router(ConversationStore(db), turns, attachments, pacing), prefix="/api")
-    routes.include_router(session_router(authenticator), prefix="/api")
-    routes.include_router(artifacts_router(artifacts))
-    routes.include_router(page_router())
+    routes = _fastapi(
+        (("/v1", ""), models_router(system)),
+        (("/v1", ""), responses_router()),
+        (("", "/v1"), system_router(system)),
+        (("", "/v1"), context_router(enabled=settings.committee.icw_enabled)),
+        (("", "/v1", "/api"), uploads_router(artifacts, max_bytes=server.max_upload_bytes)),
+        *((("", "/api"), router) for router in (jobs_router(jobs, events, kinds, principal_of), *more_routers)),
+        (("/api",), conversations_router(ConversationStore(db), turns, attachments, pacing)),
+        (("/api",), session_router(authenticator)),
+        (("",), artifacts_router(artifacts)),
+        (("",), page_router()),
+    )
 
     def answering(dialect: Dialect) -> Answering:
         show = settings.committee.committee_show_reasoning
@@ -157,6 +147,18 @@ def create_api(
         public_base_url=server.public_base_url,
     )
     return Api(app, routes, turns, system, speech, frozenset(direct))
+
+
+def _fastapi(*mounted: tuple[Sequence[str], APIRouter]) -> FastAPI:
+    """Routers under their prefixes, each documented under the first of them."""
+    # No documentation pages: they load scripts from foreign hosts. /openapi.json stays.
+    routes = FastAPI(title="committee-server", version=version("committee-server"), docs_url=None, redoc_url=None)
+    routes.router.redirect_slashes = False
+    errors.install(routes)
+    for prefixes, router in mounted:
+        for prefix in prefixes:
+            routes.include_router(router, prefix=prefix, include_in_schema=prefix == prefixes[0])
+    return routes
 
 
 def _beside(embedder: Embedder, infill: Infill | None) -> list[ListedModel]:
