@@ -30,11 +30,13 @@ async def plan(at: Sitting) -> Decision:
         return await _propose(at, seat, show, "sample")
 
     config = at.config
+    # Each request bounds itself, with a cold load of its model; this is the net below them. By the time calls have
+    # run the models are loaded, and the turn's own limit holds.
+    net_s = config.cold_load_timeout_s + 2 * config.probe_timeout_s + 1
     question = Round(
         "probe",
         probe,
-        # Each request bounds itself, with a cold load of its model; this is the net below them.
-        stage_s=config.cold_load_timeout_s + 2 * config.probe_timeout_s + 1,
+        stage_s=min(net_s, max(0.05, at.budget.left_s)) if at.acting.outcomes else net_s,
         grace_s=config.grace_s,
         patience_s=config.probe_timeout_s,
         patient=frozenset({at.planner, at.stronger}),
