@@ -17,6 +17,7 @@ from pathlib import Path
 from types import CoroutineType
 from typing import Any, Literal
 
+import pytest
 from pydantic import BaseModel
 
 from committee import CommitteeConfig, MemberConfig
@@ -365,30 +366,52 @@ async def test_a_chat_in_one_piece_ends_properly(start_server: StartServer) -> N
         check_ends(await send_all(server, known, "/v1/chat/completions", chat_body), check_chat_whole)
 
 
-async def test_a_response_ends_properly(start_server: StartServer) -> None:
-    def body(case: Case) -> dict[str, Any]:
-        tool = {"type": "function", "name": "edit_file", "parameters": EDIT}
-        return {"input": case.text, "stream": True, "tools": [tool] if case.course == "native" else []}
+def response_body(case: Case, **more: Any) -> dict[str, Any]:
+    tool = {"type": "function", "name": "edit_file", "parameters": EDIT}
+    return {"input": case.text, "tools": [tool] if case.course == "native" else [], **more}
 
+
+def message_body(case: Case, **more: Any) -> dict[str, Any]:
+    tools = [{"name": "edit_file", "input_schema": EDIT}] if case.course == "native" else []
+    messages = [{"role": "user", "content": case.text}]
+    return {"model": "committee", "max_tokens": 500, "messages": messages, "tools": tools, **more}
+
+
+def check_response_whole(one: Ended) -> str:
+    if one.status != 200:
+        return check_error(one)
+    answer = json.loads(one.raw)
+    assert (answer["object"], answer["status"], answer["error"]) == ("response", "completed", None), one
+    assert answer["output"], one
+    return "done"
+
+
+def check_message_whole(one: Ended) -> str:
+    if one.status != 200:
+        document = json.loads(one.raw)
+        assert (document["type"], one.status) in {("error", 502), ("error", 503), ("error", 529)}, one
+        assert document["error"]["message"], one
+        return "member_stream_broken" if one.status == 502 else "committee_unavailable"
+    answer = json.loads(one.raw)
+    assert answer["stop_reason"] in {"end_turn", "tool_use"}, one
+    assert answer["content"], one
+    return "done"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_response_ends_properly(start_server: StartServer, stream: bool) -> None:
     known = cases(FAULTS, FEWER)
     async with troupe(start_server, known) as (server, _):
-        check_ends(await send_all(server, known, "/v1/responses", body), check_response_stream)
+        ended = await send_all(server, known, "/v1/responses", lambda case: response_body(case, stream=stream))
+        check_ends(ended, check_response_stream if stream else check_response_whole)
 
 
-async def test_a_message_ends_properly(start_server: StartServer) -> None:
-    def body(case: Case) -> dict[str, Any]:
-        tools = [{"name": "edit_file", "input_schema": EDIT}] if case.course == "native" else []
-        return {
-            "model": "committee",
-            "max_tokens": 500,
-            "messages": [{"role": "user", "content": case.text}],
-            "stream": True,
-            "tools": tools,
-        }
-
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_message_ends_properly(start_server: StartServer, stream: bool) -> None:
     known = cases(FAULTS, FEWER)
     async with troupe(start_server, known) as (server, _):
-        check_ends(await send_all(server, known, "/v1/messages", body), check_message_stream)
+        ended = await send_all(server, known, "/v1/messages", lambda case: message_body(case, stream=stream))
+        check_ends(ended, check_message_stream if stream else check_message_whole)
 
 
 async def test_members_of_the_other_kind_fail_as_well(start_server: StartServer) -> None:
