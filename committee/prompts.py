@@ -18,7 +18,7 @@ _POSITION_CHARS = 1200
 _CALL_CHARS = 600
 
 # Changes with every change of the words below: what was measured with other words says nothing about these.
-VERSION = "2026.11.2"
+VERSION = "2026.11.3"
 
 PREFACE = """\
 You write for one assistant. The user sees a single reply: do not mention other models, votes, stages or these lines.
@@ -72,6 +72,11 @@ Your analysis:
 {mine}
 
 {others}"""
+
+_CROSS_CHECK_ACTIONS = """
+
+What the actions in question do, and what their arguments mean:
+{catalogue}"""
 
 _CROSS_CHECK_EVIDENCE = """
 
@@ -168,14 +173,25 @@ def probe(tools: Sequence[ToolSpec], *, must_call: bool, outcomes: Sequence[Tool
 
 
 def cross_check(
-    mine: Position, others: Sequence[Position], *, evidence: Sequence[str] = (), approve: Sequence[ToolCall] = ()
+    mine: Position,
+    others: Sequence[Position],
+    *,
+    tools: Sequence[ToolSpec] = (),
+    evidence: Sequence[str] = (),
+    approve: Sequence[ToolCall] = (),
 ) -> str:
-    """The instruction of the cross-check: the member's own view, the others' without names, and what was checked."""
+    """The instruction of the cross-check: the member's own view, the others' without names, and what was checked.
+
+    Of `tools`, those that somebody wants to call are described: who judges arguments has to know what they mean.
+    """
     shown = [
         f"Another analysis{f' ({number})' if len(others) > 1 else ''}:\n{position(other)}"
         for number, other in enumerate(others, 1)
     ]
     text = _CROSS_CHECK.format(mine=position(mine), others="\n\n".join(shown))
+    wanted = {wire_name(call.name) for one in (mine, *others) for call in one.calls}
+    if in_question := [tool for tool in tools if wire_name(tool.name) in wanted]:
+        text += _CROSS_CHECK_ACTIONS.format(catalogue=catalogue(in_question))
     if evidence:
         text += _CROSS_CHECK_EVIDENCE.format(evidence=_bullets(evidence))
     if approve:

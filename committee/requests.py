@@ -63,7 +63,7 @@ class Requests:
     ) -> ChatRequest:  # fmt: skip
         return self._short(
             "cross-check",
-            prompts.cross_check(mine, others, evidence=evidence, approve=approve),
+            prompts.cross_check(mine, others, tools=self.tools, evidence=evidence, approve=approve),
             crosscheck.schema(self.tools),
             positions=(mine, *others),
             seed=stage_seed(self._turn.seed, f"cross-check{round_number}", member),

@@ -23,6 +23,7 @@ FILM = ToolSpec(
     "film.run", "Make a film.",
     {"type": "object", "properties": {"synopsis": {"type": "string"}, "fps": {"type": "integer"}}}, "job",
 )  # fmt: skip
+STATUS = ToolSpec("job.status", "Nobody wants to call this.", {"type": "object"})
 CALL = ToolCall("", "film.run", {"synopsis": "bees", "fps": 24})
 ANN = Position("answer", "The first edition names Ann.", "Ann")
 BOB = Position("answer", "Bob signed it.", "Bob")
@@ -46,7 +47,9 @@ def instruction(stage: str) -> str:
         "probe": lambda: prompts.probe((), must_call=False),
         "probe_tools": lambda: prompts.probe((FILM,), must_call=True),
         "replan": lambda: prompts.probe((FILM,), must_call=False, outcomes=(OUTCOME,)),
-        "cross_check": lambda: prompts.cross_check(ANN, (BOB, ACT), evidence=("1 + 1 = 2",), approve=(CALL,)),
+        "cross_check": lambda: prompts.cross_check(
+            ANN, (BOB, ACT), tools=(STATUS, FILM), evidence=("1 + 1 = 2",), approve=(CALL,)
+        ),
         "verdict": lambda: prompts.verdict((ANN, BOB)),
         "ranking": lambda: prompts.verdict((ANN, BOB, ACT)),
         "choose": lambda: prompts.choose((CALL,), schema),
