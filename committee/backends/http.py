@@ -40,7 +40,8 @@ class ClosedUnasked(StreamCut):
 class Connection(asyncio.Protocol):
     """One connection, with at most one request on it.
 
-    Deadlines are the loop's time. They are checked by one timer that is moved on lazily, so that reading costs none.
+    Deadlines are the loop's time. They are checked by one timer that is moved on lazily and outlives the request, so
+    that reading costs none and a request in a row of many none either.
     """
 
     def __init__(self, pool: Connections) -> None:
@@ -110,9 +111,6 @@ class Connection(asyncio.Protocol):
     def release(self) -> None:
         """The answer is not needed any further. Unless it was complete, this closes the connection, which stops the
         server's work."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._unread.clear()
         self._unread_bytes = 0
         if self._complete and self._keep and self.usable:
@@ -171,6 +169,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._pool.forget(self)
         if self._complete or self._lost is not None:
             self._lost = self._lost or StreamCut()

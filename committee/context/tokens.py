@@ -50,6 +50,8 @@ def as_json(value: object) -> str:
 
 def weigh_message(message: Message) -> int:
     """The weight of a message's text and tool calls; pictures and the template come on top."""
+    if not (message.tool_calls or message.name):
+        return weigh(message.content)
     calls = sum(weigh(call.name) + _weigh_json(call.arguments) + 16 for call in message.tool_calls)
     return weigh(message.content) + weigh(message.name or "") + calls
 
@@ -115,6 +117,8 @@ class Ratios:
 
     def counted(self, member: str, request: ChatRequest, prompt_tokens: int) -> None:
         """The member's server counted the prompt of `request`. Tools and pictures would blur what text costs."""
+        if prompt_tokens < _FEWEST_TOKENS:  # spares the weighing
+            return
         if not request.tools and not any(message.images for message in request.messages):
             self.learn(member, weight=_weigh_request(request), tokens=prompt_tokens)
 

@@ -89,8 +89,10 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = await self._dialect(await body_of(receive))
         caller = caller_of(HTTPConnection(scope))
-        for_tools = self._turns.may_use_tools(asked.request)
-        request = await self._attachments.settle(asked.request, caller, for_tools=for_tools)
+        request = asked.request
+        if request.parts:
+            for_tools = self._turns.may_use_tools(request)
+            request = await self._attachments.settle(request, caller, for_tools=for_tools)
         with self._turns.begin(request, caller) as turn:
             narrator = Narrator(self._show_reasoning if asked.shows_reasoning else "off")
             if asked.request.stream:

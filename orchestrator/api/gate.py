@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Iterable
 from urllib.parse import urlsplit
@@ -241,7 +241,7 @@ def _headers_of(scope: Scope) -> dict[str, str]:
 
 def _request_id(headers: dict[str, str]) -> str:
     given = headers.get("x-request-id", "")
-    return given if _SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if _SAFE_REQUEST_ID.fullmatch(given) else f"req_{os.urandom(12).hex()}"
 
 
 def _host_name(host: str) -> str:

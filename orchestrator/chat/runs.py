@@ -9,7 +9,7 @@ retrying. Such a client shares even a run that still goes on; equal requests tha
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Run:
     opening: the run is being noted, or was noted, where a restart does not lose it.
     """
 
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    id: str = field(default_factory=lambda: os.urandom(16).hex())
     effects: list[Effect] = field(default_factory=list)
     opening: asyncio.Task[None] | None = None
 

@@ -304,14 +304,17 @@ async def _messages(raw: list[Raw]) -> tuple[tuple[Message, ...], dict[int, tupl
     for position, item in enumerate(raw):
         where = f"messages[{position}]"
         message = decode(item, _Message, where)
-        parts = read_parts(message.content, f"{where}.content")
-        messages.append(_message(message, text_of(parts), where))
-        if any(isinstance(part, Attached) for part in parts):
-            mixed[position] = parts
+        if isinstance(message.content, str):
+            messages.append(_message(message, message.content, where))
+        else:
+            parts = read_parts(message.content, f"{where}.content")
+            messages.append(_message(message, text_of(parts), where))
+            if any(isinstance(part, Attached) for part in parts):
+                mixed[position] = parts
         if (budget := budget - len(memoryview(item))) < 0:
             await asyncio.sleep(0)
             budget = _BREATHE_AFTER_BYTES
-    if sum(isinstance(part, Attached) for parts in mixed.values() for part in parts) > MAX_ATTACHMENTS:
+    if mixed and sum(isinstance(part, Attached) for parts in mixed.values() for part in parts) > MAX_ATTACHMENTS:
         raise BadRequest(f"messages: at most {MAX_ATTACHMENTS} attachments are accepted.", param="messages")
     return tuple(messages), mixed
 
@@ -321,6 +324,8 @@ def _message(message: _Message, content: str, where: str) -> Message:
     if role is None:
         known = ", ".join(_ROLES)
         raise BadRequest(f"{where}.role: {message.role[:40]!r} is none of {known}.", param=f"{where}.role")
+    if not (message.tool_calls or message.function_call or message.tool_call_id or message.name):
+        return Message(role, content)
     calls = list(message.tool_calls or ())
     if message.function_call is not None:
         calls.append(_Call(function=message.function_call, id=f"call_{message.function_call.name}"))

@@ -129,7 +129,7 @@ class RunningTurn:
     mode: str
     offered: tuple[ToolSpec, ...]
     delivered: bool = False
-    run: Run = field(default_factory=Run)
+    run: Run = field(init=False)
     broken: str = ""
     held: tuple[ToolCall, ...] = ()
     _effects: Effects | None = None
@@ -355,6 +355,8 @@ class RunningTurn:
 
     async def _account(self, finished: Finished) -> Finished:
         """The account with every call that waits for the user, under the id under which it is kept."""
+        if not (self.held or finished.account.held):
+            return finished
         await self._hold(finished.account.held)
         return replace(finished, account=replace(finished.account, held=self.held))
 
@@ -378,6 +380,8 @@ class RunningTurn:
     def section(self, finished: Finished, *, written: bool) -> str:
         """What the server appends; nothing to an answer that must be JSON or that hands calls to the client."""
         if self.request.response_schema is not None or finished.finish_reason == "tool_calls":
+            return ""
+        if written and not (self.broken or self._effects or finished.account.held):
             return ""
         base_url = self.caller.base_url
         return sections(self.acted, finished, broken=self.broken, written=written, base_url=base_url)

@@ -7,7 +7,7 @@ everything unusual goes through msgspec. No named SSE events: they break the off
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def new_completion_id() -> str:
-    return f"chatcmpl-{secrets.token_hex(12)}"
+    return f"chatcmpl-{os.urandom(12).hex()}"
 
 
 @dataclass(frozen=True)
