@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from committee.errors import MemberError, MemberQueueFull, MemberResting, MemberTimeout, MemberUnreachable
@@ -71,41 +69,40 @@ class Seat:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._begun: deque[asyncio.Future[None]] = deque()  # of turns that have begun; as many as there are turns
 
-    @asynccontextmanager
-    async def admit(self, request: ChatRequest, *, begun: bool = False) -> AsyncIterator[ChatRequest]:
-        """A place for a request; gives the request with the time that the queue has left it, at least half.
+    def admit(self, request: ChatRequest, *, begun: bool = False) -> Admission:
+        """A place for a request, by `async with`; gives the request with the time that the queue has left it, at least
+        half.
 
         Raises as `place` does. An answer that would have been in time without the queue fails with MemberQueueFull.
         """
-        async with self.place(request.total_s / 2, begun=begun) as waited:
-            since, left_s = _now(), request.total_s - waited
-            try:
-                yield replace(request, total_s=left_s) if waited else request
-            except MemberTimeout as error:
-                if waited and left_s <= _now() - since:
-                    # That is our load, not an outage of the member.
-                    raise MemberQueueFull(f"Of {request.total_s:g} s the queue took {waited:.1f}.") from error
-                raise
+        return Admission(self.place(request.total_s / 2, begun=begun), request)
 
-    @asynccontextmanager
-    async def place(self, timeout_s: float, *, begun: bool = False) -> AsyncIterator[float]:
-        """A place among the requests that the member works on; gives the seconds that had to be waited for it.
+    def place(self, timeout_s: float, *, begun: bool = False) -> Place:
+        """A place among the requests that the member works on, by `async with`; gives the seconds that had to be waited
+        for it.
 
         begun: the turn has been worked on already. It goes before those that have not, and is never turned away: what
         was spent on it would be lost. Raises MemberResting while the breaker is open, MemberQueueFull when too many
         wait already or none of them was done within `timeout_s`.
         """
-        self._check()
+        return Place(self, timeout_s, begun=begun)
+
+    async def take(self, timeout_s: float, *, begun: bool) -> tuple[float, bool]:
+        """Take a place, which has to be given back: the seconds waited, and whether this is the breaker's trial."""
+        if self._is_open() or self._trial:
+            raise MemberResting
         trial = self._trial = self._failures >= self._config.breaker_failures
         try:
-            waited = await self._enter(min(timeout_s, self._config.queue_timeout_s), begun)
-            try:
-                yield waited
-            finally:
-                self._leave()
-        finally:
+            return await self._enter(min(timeout_s, self._config.queue_timeout_s), begun), trial
+        except BaseException:
             if trial:
                 self._trial = False
+            raise
+
+    def give_back(self, *, trial: bool) -> None:
+        self._leave()
+        if trial:
+            self._trial = False
 
     def succeeded(self) -> None:
         self._failures = 0
@@ -115,10 +112,6 @@ class Seat:
         if isinstance(error, MemberUnreachable | MemberTimeout) and not isinstance(error, MemberResting):
             self._failures += 1
             self._open_until = _now() + self._config.breaker_open_s
-
-    def _check(self) -> None:
-        if self._is_open() or self._trial:
-            raise MemberResting
 
     def _is_open(self) -> bool:
         return self._failures >= self._config.breaker_failures and _now() < self._open_until
@@ -157,6 +150,49 @@ class Seat:
                 turn.set_result(None)
                 return
         self._busy -= 1
+
+
+class Place:
+    """What `Seat.place` gives. A class, because it costs a third of a generator and stands before every request."""
+
+    __slots__ = ("_begun", "_seat", "_timeout_s", "_trial")
+
+    def __init__(self, seat: Seat, timeout_s: float, *, begun: bool) -> None:
+        self._seat = seat
+        self._timeout_s = timeout_s
+        self._begun = begun
+        self._trial = False
+
+    async def __aenter__(self) -> float:
+        waited, self._trial = await self._seat.take(self._timeout_s, begun=self._begun)
+        return waited
+
+    async def __aexit__(self, *_: object) -> None:
+        self._seat.give_back(trial=self._trial)
+
+
+class Admission:
+    """What `Seat.admit` gives."""
+
+    __slots__ = ("_left_s", "_place", "_request", "_since", "_waited")
+
+    def __init__(self, place: Place, request: ChatRequest) -> None:
+        self._place = place
+        self._request = request
+        self._waited = self._since = self._left_s = 0.0
+
+    async def __aenter__(self) -> ChatRequest:
+        self._waited = await self._place.__aenter__()
+        if not self._waited:
+            return self._request
+        self._since, self._left_s = _now(), self._request.total_s - self._waited
+        return replace(self._request, total_s=self._left_s)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        await self._place.__aexit__()
+        if isinstance(error, MemberTimeout) and self._waited and self._left_s <= _now() - self._since:
+            # That is our load, not an outage of the member.
+            raise MemberQueueFull(f"Of {self._request.total_s:g} s the queue took {self._waited:.1f}.") from error
 
 
 def _now() -> float:
