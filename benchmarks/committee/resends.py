@@ -10,13 +10,12 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.committee.virtual_time import run
 from benchmarks.committee.world import uniform
-from committee import ChatRequest, Committee, CommitteeConfig, Delta, Done, MemberHealth, Message
+from committee import ChatRequest, Committee, CommitteeConfig, Delta, Done, Event, MemberHealth, Message
 from orchestrator.chat.model_ids import COMMITTEE_MODEL
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.chat.turn import Caller, Turns
@@ -100,6 +99,10 @@ class Painter:
         return None
 
 
+async def _nobody_watches(_: Event) -> None:
+    return None
+
+
 async def _jobs_of(turns: Turns, jobs: CountedJobs, item: int, *, resent: bool) -> int:
     """The jobs that one request and its re-sends have made; not `resent`: every attempt is a turn of its own."""
     before = len(jobs.jobs)
@@ -111,9 +114,8 @@ async def _jobs_of(turns: Turns, jobs: CountedJobs, item: int, *, resent: bool) 
         patience_s = None if last else uniform("patience", item, attempt)
         with turns.begin(request, _CALLER) as turn:
             try:
-                async with asyncio.timeout(patience_s), aclosing(turn.events()) as events:
-                    async for _ in events:
-                        pass
+                async with asyncio.timeout(patience_s):
+                    await turn.answer(_nobody_watches)
             except TimeoutError:
                 pass
             else:
