@@ -44,7 +44,7 @@ class Committee:
             raise ValueError(f"the planner {planner!r} is none of the members {names}")
         self.config = config or CommitteeConfig()
         self.planner = meant[0]
-        self._gate = Gate(table)
+        self._gate = Gate(table) if table is not None and table.rows else None
         self._house = House(
             seats=tuple(Seat(member, self.config) for member in members),
             planner=self.planner,
@@ -65,9 +65,10 @@ class Committee:
         Raises CommitteeUnavailable (or CommitteeBusy, ContextLengthExceeded) or ToolChoiceUnsatisfied before the first
         content and MemberStreamBroken after it; ValueError for an unknown mode.
         """
-        table = self._gate.table({member.name: member.model for member in self.members})
-        if table is not self._house.table and table != self._house.table:
-            self._house = replace(self._house, table=table)
+        if self._gate is not None:
+            table = self._gate.table({member.name: member.model for member in self.members})
+            if table is not self._house.table and table != self._house.table:
+                self._house = replace(self._house, table=table)
         return await deliberate(self._house, turn, emit)
 
     def deliberate(self, turn: Turn) -> AsyncGenerator[Event, None]:

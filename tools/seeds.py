@@ -17,8 +17,6 @@ def derive_seed(kind: str, *parts: object, master: int = MASTER_SEED) -> int:
 
     Parts are told apart: ("a", "bc") and ("ab", "c") give different seeds.
     """
-    digest = hashlib.sha256()
-    for part in (kind, *parts, master):
-        text = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(text).to_bytes(8, "big") + text + _SEPARATOR)
-    return int.from_bytes(digest.digest()[:4], "big")
+    texts = [str(part).encode("utf-8", "surrogatepass") for part in (kind, *parts, master)]
+    named = b"".join([len(text).to_bytes(8, "big") + text + _SEPARATOR for text in texts])
+    return int.from_bytes(hashlib.sha256(named).digest()[:4], "big")

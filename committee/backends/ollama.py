@@ -217,7 +217,8 @@ class OllamaMember:
         )
 
     async def _ended(self, lines: Lines) -> None:
-        await lines.drain()
+        if not lines.complete:
+            await lines.drain()
         lines.close()
         if not self._checked:
             await self._check_load()

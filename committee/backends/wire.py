@@ -152,6 +152,11 @@ class Lines:
         rest, self._rest = self._rest, b""
         return [rest] if rest.strip() else []
 
+    @property
+    def complete(self) -> bool:
+        """Whether the body has come in full, read or not."""
+        return self._connection.complete
+
     async def drain(self, seconds: float = 0.1) -> None:
         """Read the end of the body, which follows at once, so that the connection can be used again."""
         deadline = self._now() + seconds

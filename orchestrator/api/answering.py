@@ -209,7 +209,7 @@ def _step(event: StageEvent) -> dict[str, Any]:
 
 async def _answer_whole(turn: RunningTurn, asked: Asked, narrator: Narrator, send: Send) -> None:
     answer = await _collect(turn, turn.answer, narrator)
-    if await _json_problem(turn.request, answer):
+    if turn.request.response_schema is not None and await _json_problem(turn.request, answer):
         try:
             await _repair(turn, answer, narrator)
         except CommitteeError as error:

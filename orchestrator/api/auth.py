@@ -80,13 +80,13 @@ _POLICIES = (
     _Policy.of(r"/debug", "admin"),
 )
 _READ_METHODS = frozenset({"GET", "HEAD"})
-_LONGEST_KEPT = 200
+LONGEST_KEPT = 200
 
 
 def required_scope(method: str, path: str) -> str | None:
     """PUBLIC, ANY_KEY or a scope; None when the path is not in the table."""
     # Nobody may fill the memory with long paths.
-    return (_looked_up if len(path) <= _LONGEST_KEPT else _looked_up.__wrapped__)(method in _READ_METHODS, path)
+    return (_looked_up if len(path) <= LONGEST_KEPT else _looked_up.__wrapped__)(method in _READ_METHODS, path)
 
 
 @functools.lru_cache(maxsize=512)

@@ -8,17 +8,19 @@ every exception that no route handled into an error object, and stamps the heade
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import re
 import time
 from collections.abc import Awaitable, Iterable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import telemetry
-from orchestrator.api.auth import PUBLIC, Authenticator, authorise, local_path, required_scope
+from orchestrator.api.auth import LONGEST_KEPT, PUBLIC, Authenticator, authorise, local_path, required_scope
 from orchestrator.api.errors import RequestTimeout, reply_for, send_error
 from orchestrator.api.strict_json import check_json
 from orchestrator.errors import BadRequest, Forbidden, OrchestratorError, PayloadTooLarge, UnsupportedMedia
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 SMALL_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 60.0
+_MOST_KNOWN_HOSTS = 64
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,6 +56,25 @@ _DEFAULT_HEADERS = (
 )
 
 
+class _Path(NamedTuple):
+    """What a path says before any route is looked for: `local` is without prefix."""
+
+    local: str
+    anthropic: bool
+    large: bool
+
+
+def _path(path: str) -> _Path:
+    # Nobody may fill the memory with long paths.
+    return (_looked_up if len(path) <= LONGEST_KEPT else _looked_up.__wrapped__)(path)
+
+
+@functools.lru_cache(maxsize=512)
+def _looked_up(path: str) -> _Path:
+    local = local_path(path)
+    return _Path(local, _ANTHROPIC.fullmatch(local) is not None, _LARGE_BODIES.fullmatch(local) is not None)
+
+
 class Gate:
     """ASGI middleware; see the module's docstring."""
 
@@ -73,6 +95,7 @@ class Gate:
         self._public_base_url = public_base_url.rstrip("/")
         self._authenticator = authenticator
         self._hosts = frozenset(allowed_hosts)
+        self._known_hosts: set[str] = set()  # as they were sent, with their ports
         self._cors_origins = frozenset(origin.rstrip("/").lower() for origin in cors_origins)
         self._max_body_bytes = max_body_bytes
         self._max_upload_bytes = max_upload_bytes
@@ -89,7 +112,7 @@ class Gate:
         headers = _headers_of(scope)
         request_id = _request_id(headers)
         token = telemetry.request_id.set(request_id)
-        anthropic = _ANTHROPIC.fullmatch(local_path(scope["path"])) is not None
+        anthropic = _path(scope["path"]).anthropic
         response = _Response(send, request_id, anthropic=anthropic)
         try:
             self._check_host(scope, headers)
@@ -115,16 +138,20 @@ class Gate:
             telemetry.request_id.reset(token)
 
     def _check_host(self, scope: Scope, headers: dict[str, str]) -> None:
-        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        if [name for name, _ in scope["headers"]].count(b"host") > 1:
             # One of them would be checked here and another be used further in.
             raise BadRequest("A request has one Host.", param="Host")
         host = headers.get("host", "")
+        if host in self._known_hosts:
+            return
         if _host_name(host) not in self._hosts:
             raise Forbidden(
                 f"The Host {host[:100]!r} is not one of this server's names; add it to ALLOWED_HOSTS.",
                 code="host_not_allowed",
                 param="Host",
             )
+        if len(self._known_hosts) < _MOST_KNOWN_HOSTS:
+            self._known_hosts.add(host)
 
     def _link_base(self, scope: Scope, headers: dict[str, str]) -> str:
         """The address that links in the answer start with: where the client reached us, if a browser can go there."""
@@ -180,11 +207,10 @@ class Gate:
             return receive
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.", code="content_encoding_not_supported")
-        path = local_path(scope["path"])
-        if path == UPLOAD_PATH:
+        path = _path(scope["path"])
+        if path.local == UPLOAD_PATH:
             return _admit_upload(headers, receive, self._max_upload_bytes)
-        large = _LARGE_BODIES.fullmatch(path)
-        limit = self._max_body_bytes if large else min(self._max_body_bytes, SMALL_BODY_BYTES)
+        limit = self._max_body_bytes if path.large else min(self._max_body_bytes, SMALL_BODY_BYTES)
         _check_length(headers, limit)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):

@@ -31,9 +31,10 @@ class ModelIds:
         A member's id means that member, whatever is asked besides. Raises NotFound (code `model_not_found`) and
         BadRequest for a member that there is not.
         """
-        for name in (model, self._meant_by(model)):
-            if (mode := self._own_mode(name, asked)) is not None:
-                return mode
+        if (mode := self._own_mode(model, asked)) is not None:
+            return mode
+        if (mode := self._own_mode(self._meant_by(model), asked)) is not None:
+            return mode
         raise NotFound(
             f"The model {model[:100]!r} does not exist; there are {', '.join(self.ids())}.",
             code="model_not_found",

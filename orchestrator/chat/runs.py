@@ -57,6 +57,11 @@ class Run:
     effects: list[Effect] = field(default_factory=list)
     opening: asyncio.Task[None] | None = None
 
+    @property
+    def size(self) -> int:
+        """Of all results, in bytes."""
+        return sum(one.size for one in self.effects) if self.effects else 0
+
 
 @dataclass(slots=True)
 class _Ended:
@@ -96,7 +101,7 @@ class Runs:
         delivered = delivered or (twin is not None and twin.run is run and twin.delivered)
         if twin is not None:
             self._take(fingerprint)
-        ended = self._ended[fingerprint] = _Ended(run, delivered, self._clock(), sum(one.size for one in run.effects))
+        ended = self._ended[fingerprint] = _Ended(run, delivered, self._clock(), run.size)
         self._bytes += ended.size
         if len(self._ended) > _MOST:
             self._take(next(iter(self._ended)))
