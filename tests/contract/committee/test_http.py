@@ -165,6 +165,24 @@ async def test_waiting_ends_at_the_deadline_and_can_go_on() -> None:
             await script.gone.wait()  # letting go of half an answer closes the connection
 
 
+async def test_a_request_keeps_its_own_deadline_on_a_kept_connection() -> None:
+    script = Script(PLAIN, OK + b"Content-Length: 5\r\n\r\n")
+    async with served(script) as connections:
+        connection = await connections.ask("GET", "/", None)
+        await connection.head(soon(30))  # leaves a timer behind
+        await whole(connection)
+        connection.release()
+        assert await connections.ask("GET", "/", None) is connection
+        await connection.head(soon())
+        loop = asyncio.get_running_loop()
+        for seconds in (0.02, 0.1):  # earlier than that timer, then later than its successor
+            begun = loop.time()
+            with pytest.raises(TimeoutError):
+                await connection.read(begun + seconds)
+            assert seconds * 0.9 <= loop.time() - begun < 10
+        connection.release()
+
+
 async def test_a_reader_that_is_slow_makes_the_server_wait() -> None:
     body = b"x" * (32 << 20)
     async with served(Script(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)) as connections:

@@ -74,6 +74,9 @@ escapes = st.sampled_from(
 @example(r'["\\\u0000"]')
 @example(r'["\\u0000"]')
 @example("[1e400]")
+@example('{"a":1,"a" :2}')
+@example('{"a":":","a":2}')
+@example('{"a":":","b":{"a:":[":"]}}')
 def test_fragments(text: str) -> None:
     body = text.encode()
     assert door(body) == model(body)
