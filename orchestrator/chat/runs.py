@@ -91,6 +91,19 @@ class Runs:
         self._running.setdefault(fingerprint, []).append(run)
         return run
 
+    def before_acting(self, fingerprint: str, run: Run) -> Run:
+        """The run to act in: `run`, or that of an equal request which was cut off only after this one had begun.
+
+        A client that sends again at once is here before its broken connection is noticed; by the time that the members
+        have planned, it has been.
+        """
+        ended = self._ended.get(fingerprint)
+        if run.effects or run.opening is not None or ended is None or ended.delivered or ended.run is run:
+            return run
+        running = self._running[fingerprint]
+        running[running.index(run)] = self._take(fingerprint).run
+        return ended.run
+
     def end(self, fingerprint: str, run: Run, *, delivered: bool) -> None:
         """Note how a request's part in a run ended; what one of its requests was given is delivered."""
         running = self._running[fingerprint]

@@ -159,6 +159,7 @@ class RunningTurn:
     @property
     def effects(self) -> Effects:
         if self._effects is None:
+            self.run = self.turns.runs.before_acting(self._fingerprint, self.run)
             self._effects = Effects(
                 run=self.run,
                 owner=self.caller.owner,

@@ -23,6 +23,28 @@ def test_an_undelivered_turn_is_attached_to_once() -> None:
     assert runs.begin("a").id != first.id
 
 
+def test_a_request_that_came_before_the_break_was_noticed_acts_in_the_run_that_broke() -> None:
+    runs = Runs()
+    first, again, third = runs.begin("a"), runs.begin("a"), runs.begin("a")
+    assert runs.before_acting("a", again) is again  # the first one is still at it
+    first.effects.append(Effect(0, "film_run", "{}"))
+    runs.end("a", first, delivered=False)
+    assert runs.before_acting("a", again) is first
+    assert runs.before_acting("a", third) is third  # one repetition only
+    assert runs.before_acting("a", first) is first
+    runs.end("a", first, delivered=True)
+    runs.end("a", third, delivered=True)
+    assert runs.begin("a").id not in {first.id, again.id, third.id}
+
+
+def test_who_has_acted_stays_in_its_own_run() -> None:
+    runs = Runs()
+    first, again = runs.begin("a"), runs.begin("a")
+    again.effects.append(Effect(0, "film_run", "{}"))
+    runs.end("a", first, delivered=False)
+    assert runs.before_acting("a", again) is again
+
+
 def test_a_client_that_says_so_is_believed() -> None:
     runs = Runs()
     first = runs.begin("a")
