@@ -31,6 +31,7 @@ from committee import Committee, CommitteeConfig, CommitteeError, ContentDelta, 
 from committee.measurement.statistics import Pair, paired_difference
 
 CHUNK = 250
+ENOUGH = 4_000  # questions in a scenario, from which on the promises are held to the letter
 MARGIN = 0.005
 HIT_RATE_MARGIN = 0.05
 _ANSWER = re.compile(r"The answer is (\d+)\.")
@@ -237,15 +238,17 @@ def _broken(scenario: Scenario, found: Figures) -> Iterator[str]:
         return
     if not found.hidden_ratio <= 2.0:
         yield f"{found.hidden_ratio:.2f} hidden tokens per shown token on agreeing traffic, more than 2.0"
+    # A quick look at a few questions is not told that chance broke a promise.
+    noise = 0.0 if found.items >= ENOUGH else 3 * math.sqrt(0.25 / max(1, found.items))
     if len(scenario.members) == 2:
-        if not abs(found.early_exit - found.early_exit_closed) <= 0.02:
+        if not abs(found.early_exit - found.early_exit_closed) <= 0.02 + noise:
             yield f"early exit {found.early_exit:.3f}, in closed form {found.early_exit_closed:.3f}"
-        if not abs(found.committee - found.accuracy_closed) <= 0.02:
+        if not abs(found.committee - found.accuracy_closed) <= 0.02 + noise:
             yield f"accuracy {found.committee:.3f}, in closed form {found.accuracy_closed:.3f}"
         pays = max(found.judge, found.hit_rate) >= found.break_even + HIT_RATE_MARGIN
-        if pays and not found.gain >= -MARGIN:
+        if pays and not found.gain >= -MARGIN - noise:
             yield f"{100 * found.gain:+.1f} points against the best member although the arbiter is good enough"
-    elif scenario.worth_it and not found.gain >= -MARGIN:
+    elif scenario.worth_it and not found.gain >= -MARGIN - noise:
         yield f"{100 * found.gain:+.1f} points against the best member"
 
 
