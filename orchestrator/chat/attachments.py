@@ -3,7 +3,8 @@
 Data in a request is decoded within bounds, recognised by its content (never by what the client calls it) and stored
 under the caller's name. In the message a line takes its place that names the file and its URL, so that a member that
 cannot see still knows of it and can hand it to a tool. Pictures are given to the members as well; short texts are shown
-in full, as words of others. An address elsewhere is only named: this server fetches nothing on a client's behalf.
+in full, as words of others, and so is a document whose text stands in the request. An address elsewhere is only named:
+this server fetches nothing on a client's behalf.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from committee.schema import Message
 from orchestrator.artifacts import Artifact, ArtifactStore
 from orchestrator.chat.caller import Caller
 from orchestrator.chat.media_types import kind_of, sniff
-from orchestrator.chat.parts import Attached, Part
+from orchestrator.chat.parts import Attached, Part, Quoted
 from orchestrator.chat.schema import CompletionRequest
 from orchestrator.errors import BadRequest, NotFound
 from tools.registry import Attachment
@@ -88,6 +89,11 @@ class Attachments:
         for part in parts:
             if isinstance(part, str):
                 pieces.append(part)
+                continue
+            if isinstance(part, Quoted):
+                # Not even its title may stand among the user's words.
+                pieces.append("[a document, shown apart]")
+                texts.append(part.text)
                 continue
             if (held := await self._held(part, intake.caller)) is None:
                 pieces.append(f"[{part.kind} at {part.url[:500]}, which was not fetched]")
@@ -225,16 +231,15 @@ def _is_picture(data: bytes) -> bool:
 def _with_texts(message: Message, texts: Sequence[str]) -> list[Message]:
     """`message` and the texts of its files, which are words of others.
 
-    They stand in a message of their own before what the user says, so that what the user says keeps its weight.
+    They stand in a message of their own before what the user says, so that what the user says keeps its weight; a
+    message of anybody else's is taken for words of others as a whole.
     """
     if not texts:
         return [message]
     shown = "\n\n".join(texts)
     if message.role == "user":
         return [Message("user", shown, tainted=True), message]
-    return [
-        replace(message, content=f"{message.content}\n\n{shown}", tainted=message.tainted or message.role == "tool")
-    ]
+    return [replace(message, content=f"{message.content}\n\n{shown}", tainted=True)]
 
 
 def _described(attachment: Attachment, number: int) -> str:

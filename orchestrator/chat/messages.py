@@ -1,8 +1,9 @@
 """Anthropic's Messages API as a dialect: the request translated, the answer as its object and its named events.
 
 Nothing is stored. Tools that Anthropic's own servers run or define are ignored, and so is what they once gave back.
-Thoughts are shown only to who turned thinking on, until the answer begins; nothing vouches for them, so their signature
-says "unsigned" and they are dropped when the client sends them back.
+What documents and search results say are words of others, as a file's are. Thoughts are shown only to who turned
+thinking on, until the answer begins; nothing vouches for them, so their signature says "unsigned" and they are dropped
+when the client sends them back.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool
 # Claude Code puts a line of accounting before its instructions. It changes with every request, so a model server that
 # remembers the beginning of a prompt would have to read the whole of it anew each time.
 _ACCOUNTING = "x-anthropic-billing-header:"
+# What may come back in a conversation and is nothing that our members could use: thoughts, names of tools that were
+# found, and what the tools of other servers did.
+_SILENT = frozenset({"thinking", "redacted_thinking", "tool_reference"})
+_OF_OTHER_SERVERS = ("_tool_use", "_tool_result")
 _ERROR_TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -126,6 +131,8 @@ class _Body(_Counted, kw_only=True):
 async def message(body: bytes) -> Asked:
     """Raises BadRequest, with `param`, for a body that is none."""
     asked = decode(body or b"{}", _Body)
+    if asked.max_tokens < 1:
+        raise BadRequest("max_tokens: must be at least 1.", param="max_tokens")
     form = await _form_of(asked)
     if form.last_role == "assistant":
         # Newer models of Anthropic's refuse it as well, so agents know what to do.
@@ -214,9 +221,10 @@ def _say(said: _Message, where: str, form: ChatForm) -> None:
         elif block.type == "tool_use":
             call_id, name = needed(block.id, f"{here}.id"), needed(block.name, f"{here}.name")
             calls.append((call_id, name, "{}" if block.input == NULL else bytes(block.input).decode()))
-        elif (part := _part(block, here)) is not None:
-            parts.append(part)
-            positions.append(position)
+        else:
+            found = _parts(block, here)
+            parts += found
+            positions += [position] * len(found)
     if parts or calls:
         form.say(said.role, parts, where, parts=positions)
     for call in calls:
@@ -226,7 +234,7 @@ def _say(said: _Message, where: str, form: ChatForm) -> None:
 def _say_result(block: _Block, where: str, form: ChatForm) -> None:
     content = decode(block.content, str | list[_Block] | None, f"{where}.content")  # type: ignore[arg-type]
     blocks = [_Block("text", text=content)] if isinstance(content, str) else content or []
-    read = [(n, part) for n, one in enumerate(blocks) if (part := _part(one, f"{where}.content[{n}]")) is not None]
+    read = [(n, part) for n, one in enumerate(blocks) for part in _parts(one, f"{where}.content[{n}]")]
     parts = [part for _, part in read]
     if block.is_error:
         parts.insert(0, {"type": "text", "text": "The tool failed:"})
@@ -235,30 +243,45 @@ def _say_result(block: _Block, where: str, form: ChatForm) -> None:
     form.say("tool", parts, where, parts=positions, tool_call_id=tool_call_id)
 
 
-def _part(block: _Block, where: str) -> dict[str, Any] | None:
-    """A block as a part of a chat message; None for one that says nothing to our members."""
+def _parts(block: _Block, where: str) -> list[dict[str, Any]]:
+    """A block as parts of a chat message; none for one that says nothing to our members.
+
+    What a document or a search result says stays a document: nobody may take it for the user's own words.
+    """
     if block.type == "text":
-        return {"type": "text", "text": block.text or ""}
+        return [{"type": "text", "text": block.text or ""}]
     if block.type == "search_result":
         return _quoted(block.title, block.content, f"{where}.content")
-    if block.type not in {"image", "document"}:
-        return None
-    source = decode(block.source, _Source, f"{where}.source")
-    if source.type == "text":
-        return _titled(block.title, source.data or "")
-    if source.type == "content":
-        return _quoted(block.title, source.content, f"{where}.source.content")
-    return {"type": block.type, "source": block.source, "title": block.title}
+    if block.type in {"image", "document"}:
+        source = decode(block.source, _Source, f"{where}.source")
+        if source.type == "content" and block.type == "document":
+            return _quoted(block.title, source.content, f"{where}.source.content")
+        return [{"type": block.type, "source": block.source, "title": block.title}]
+    if block.type in _SILENT or block.type.endswith(_OF_OTHER_SERVERS):
+        return []
+    raise _not_understood(block, where)
 
 
-def _quoted(title: str | None, raw: Raw, where: str) -> dict[str, Any]:
+def _quoted(title: str | None, raw: Raw, where: str) -> list[dict[str, Any]]:
+    """A document that is a text, or texts and pictures."""
     content = decode(raw, str | list[_Block] | None, where)  # type: ignore[arg-type]
-    pieces = [content] if isinstance(content, str) else [block.text or "" for block in content or ()]
-    return _titled(title, "\n".join(pieces))
+    blocks = [_Block("text", text=content)] if isinstance(content, str) else content or []
+    pictures: list[dict[str, Any]] = []
+    for position, block in enumerate(blocks):
+        if block.type == "image":
+            pictures += _parts(block, f"{where}[{position}]")
+        elif block.type != "text":
+            raise _not_understood(block, f"{where}[{position}]")
+    text = "\n".join(block.text or "" for block in blocks if block.type == "text")
+    return [{"type": "document", "title": title, "source": {"type": "text", "data": text}}, *pictures]
 
 
-def _titled(title: str | None, text: str) -> dict[str, Any]:
-    return {"type": "text", "text": f"[{title}]\n{text}" if title else text}
+def _not_understood(block: _Block, where: str) -> BadRequest:
+    return BadRequest(
+        f"{where}: blocks of type {block.type[:40]!r} are not understood here.",
+        code="unsupported_content",
+        param=f"{where}.type",
+    )
 
 
 async def _functions(given: list[Raw]) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 Text comes as `text`, `input_text` or `output_text`. Pictures, sound, films and files come under OpenAI's names of
 both APIs, under Anthropic's, under vLLM's, and in the plain forms `<kind>_url` and `<kind>_base64`, each as a string
-or as an object. All of these become one `Attached`; nothing is decoded or looked up here.
+or as an object. All of these become one `Attached`; nothing is decoded or looked up here. A document whose text stands
+in the request itself becomes `Quoted`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,14 @@ class Attached:
     name: str = ""
 
 
-Part: TypeAlias = str | Attached
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A document's or a search result's text: words of others, which the user shows and does not say."""
+
+    text: str
+
+
+Part: TypeAlias = str | Attached | Quoted
 
 
 def read_parts(content: str | list[dict[str, Any]] | None, where: str) -> tuple[Part, ...]:
@@ -56,6 +64,8 @@ def text_of(parts: tuple[Part, ...]) -> str:
         if isinstance(part, Attached):
             attachments += 1
             part = f"[attachment {attachments}: {_description(part)}]"
+        elif isinstance(part, Quoted):
+            part = part.text
         pieces.append(part)
     return "\n".join(pieces)
 
@@ -73,6 +83,8 @@ def _part(part: Mapping[str, Any], where: str) -> Part | None:
         raise BadRequest(f"{where}.type: must be a string.", param=f"{where}.type")
     if kind in _DROPPED:
         return None
+    if kind == "document" and (quoted := _quoted(part, where)) is not None:
+        return quoted
     if found := _TYPE.fullmatch(kind):
         return _attached(_KINDS[found[1]], part, where)
     for key in ("text", "refusal"):
@@ -85,6 +97,17 @@ def _part(part: Mapping[str, Any], where: str) -> Part | None:
         code="unsupported_content",
         param=f"{where}.type",
     )
+
+
+def _quoted(part: Mapping[str, Any], where: str) -> Quoted | None:
+    """A document that is text in Anthropic's form; None for one in any other form."""
+    source, title = part.get("source"), part.get("title")
+    if not isinstance(source, Mapping) or source.get("type") != "text":
+        return None
+    text = source.get("data")
+    if not isinstance(text, str):
+        raise BadRequest(f"{where}.source.data: must be a string.", param=f"{where}.source.data")
+    return Quoted(f"[{title[:_LONGEST_NAME]}]\n{text}" if isinstance(title, str) and title else text)
 
 
 def _attached(kind: Kind, part: Mapping[str, Any], where: str) -> Attached:

@@ -309,7 +309,7 @@ async def _messages(raw: list[Raw]) -> tuple[tuple[Message, ...], dict[int, tupl
         else:
             parts = read_parts(message.content, f"{where}.content")
             messages.append(_message(message, text_of(parts), where))
-            if any(isinstance(part, Attached) for part in parts):
+            if not all(isinstance(part, str) for part in parts):
                 mixed[position] = parts
         if (budget := budget - len(memoryview(item))) < 0:
             await asyncio.sleep(0)
