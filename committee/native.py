@@ -27,7 +27,8 @@ class _Native:
 
 async def answer(at: Sitting) -> Finished:
     """Every member answers natively; what they want done is decided, and no prose is written anew."""
-    gate = _Gate(at.planner, [seat.name for seat in at.seats], at.emit, enabled=at.turn.mode != "deep")
+    live = at.turn.mode != "deep" and at.turn.response_schema is None
+    gate = _Gate(at.planner, [seat.name for seat in at.seats], at.emit, enabled=live)
     natives = await _ask_all(at, gate)
     if gate.opened and at.planner not in natives:
         raise MemberStreamBroken(at.planner, at.ledger.failures[at.planner])
@@ -87,10 +88,13 @@ async def _carry_out(at: Sitting, decision: Decision, author: str, native: _Nati
     heard = native.heard
     # Who has changed its mind since has not yet found words for what it holds now.
     stands = bool(heard.text.strip()) and bool(native.proposal.calls) == bool(decision.calls)
+    # Nor is it the JSON that was asked for: no schema binds a member as long as it may call tools.
+    stands = stands and at.turn.response_schema is None
     if stands and not live:
         await at.emit(ContentDelta(heard.text))
     batch = at.acting.agreed(decision.calls, 0)
-    at.ledger.reveal(author, heard.done)
+    if stands or batch.back or at.turn.response_schema is None:
+        at.ledger.reveal(author, heard.done)
     at.why_spoken = speaking.speaker_of(at, decision)[1]
     await at.acting.run(batch)
     if batch.back:

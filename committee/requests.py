@@ -106,7 +106,7 @@ class Requests:
         self, member: str, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...],
         outcomes: tuple[ToolOutcome, ...] = (), *, stage: str = "solo", index: int = 0,
     ) -> ChatRequest:  # fmt: skip
-        """Answer the conversation as it stands, with native tools."""
+        """Answer the conversation as it stands, with native tools; the client's schema binds it only without them."""
         context = StageContext(stage, self.user_text, tools, outcomes)
         return self._long(member, messages, context, tools, salt=(index, 0))
 
@@ -138,14 +138,15 @@ class Requests:
         salt: tuple[int, int],
     ) -> ChatRequest:  # fmt: skip
         turn = self._turn
-        structured = turn.response_schema is not None
+        # A grammar for the answer leaves a member no way to call a tool, so one request never carries both.
+        schema = None if tools else turn.response_schema
         stage = context.stage + "".join(str(number) for number in salt if any(salt))
         return ChatRequest(
             messages=messages,
             context=context,
             tools=tools,
-            response_schema=turn.response_schema,
-            think="off" if structured else (turn.effort or "off"),
+            response_schema=schema,
+            think="off" if schema is not None else (turn.effort or "off"),
             temperature=self.temperature,
             top_p=turn.top_p,
             max_tokens=turn.max_tokens,

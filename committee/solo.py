@@ -48,8 +48,7 @@ async def _speak_and_act(at: Sitting, seat: Seat, messages: tuple[Message, ...],
         await at.tell_held(decision)
         await at.emit(StageEvent("speak", seat.name, "started"))
         tools = _tools_for(at, seat, number)
-        request = at.requests.native(seat.name, messages, tools, at.acting.outcomes)
-        if (spoken := await at.voices.speak(seat, request)) is None:
+        if (spoken := await _say(at, seat, messages, tools)) is None:
             return None
         if not spoken.calls and at.turn.n == 1:  # by far the most usual end, and the cheapest
             return at.finished(decision, seat.name, spoken.done)
@@ -62,6 +61,17 @@ async def _speak_and_act(at: Sitting, seat: Seat, messages: tuple[Message, ...],
             return await _end(at, seat, messages, decision, spoken, batch)
         messages = (*messages, *at.acting.exchange(batch, spoken.text))
         number += 1
+
+
+async def _say(at: Sitting, seat: Seat, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Spoken | None:
+    """What it wants done, or its answer. Where the answer must be JSON, words beside the tools only tell that none is
+    needed: the answer is spoken after them, bound and without tools."""
+    free = not tools or at.turn.response_schema is None
+    request = at.requests.native(seat.name, messages, tools, at.acting.outcomes)
+    spoken = await at.voices.speak(seat, request, shown=free)
+    if free or spoken is None or spoken.calls:
+        return spoken
+    return await at.voices.speak(seat, at.requests.native(seat.name, messages, (), at.acting.outcomes))
 
 
 def _tools_for(at: Sitting, seat: Seat, number: int) -> tuple[ToolSpec, ...]:
@@ -87,7 +97,7 @@ def _concerns_all(at: Sitting, planned: Sequence[PlannedCall]) -> bool:
 async def _end(
     at: Sitting, seat: Seat, messages: tuple[Message, ...], decision: Decision, spoken: Spoken, batch: Batch
 ) -> Finished:
-    if spoken.calls and not (batch.back or spoken.text):
+    if spoken.calls and not (batch.back or (spoken.text and spoken.shown)):
         # It repeats itself, or wants what must wait: it gets told, and has to find words.
         return await speaking.speak(at, decision)
     if batch.back:

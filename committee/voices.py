@@ -17,11 +17,12 @@ from committee.seats import Seat
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A whole answer, as it was shown."""
+    """A whole answer. shown: its words have reached the client."""
 
     text: str
     calls: tuple[ToolCall, ...]
     done: Done
+    shown: bool = True
 
 
 class Voices:
@@ -33,12 +34,13 @@ class Voices:
         self._new_pace = new_pace
         self._emit = emit
 
-    async def speak(self, seat: Seat, request: ChatRequest, *, index: int = 0) -> Spoken | None:
-        """Show one member's answer as it comes; None when the member failed before it said anything.
+    async def speak(self, seat: Seat, request: ChatRequest, *, index: int = 0, shown: bool = True) -> Spoken | None:
+        """Show one member's answer as it comes (not `shown`: only its thoughts); None when the member failed before
+        any of it was shown.
 
         Raises MemberStreamBroken when it fails after that.
         """
-        voice = _Voice(seat.name, index, self._emit)
+        voice = _Voice(seat.name, index, self._emit, shown)
         try:
             request, done = await self._listen(seat, request, voice)
             # A stop sequence at the very beginning leaves nothing to say, and asking again would not change it.
@@ -47,13 +49,13 @@ class Voices:
         except MemberError as error:
             self._ledger.failed(seat, error)
             self._ratios.failed(seat.backend, request, error)
-            if voice.text:
+            if voice.text and shown:
                 raise MemberStreamBroken(seat.name, error) from error
             return None
         self._ledger.succeeded(seat)
-        self._ledger.count(seat.name, done, hidden=False)
+        self._ledger.count(seat.name, done, hidden=not (shown or voice.calls))
         self._ratios.counted(seat.name, request, done.prompt_tokens)
-        return Spoken("".join(voice.text), tuple(voice.calls), done)
+        return Spoken("".join(voice.text), tuple(voice.calls), done, shown)
 
     async def _listen(self, seat: Seat, request: ChatRequest, voice: _Voice) -> tuple[ChatRequest, Done | None]:
         """The request as it was sent, and how it ended. Waiting for a place takes its time from the answer's."""
@@ -73,11 +75,12 @@ class Voices:
 
 @dataclass(slots=True)
 class _Voice:
-    """Shows one answer, and keeps what it has shown."""
+    """Shows one answer unless it is for us alone, and keeps it."""
 
     member: str
     index: int
     emit: Emit
+    shown: bool = True
     text: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     _blank: str = ""
@@ -92,7 +95,8 @@ class _Voice:
                 text = self._blank = self._blank + text
             if self.text or not text.isspace():
                 self.text.append(text)
-                await self.emit(ContentDelta(text, self.index, delta.logprobs))
+                if self.shown:
+                    await self.emit(ContentDelta(text, self.index, delta.logprobs))
         if delta.thinking and (lines := self._thoughts.feed(delta.thinking)):
             await self.emit(ReasoningDelta(self.member, lines))
         if delta.tool_calls:
